@@ -1,0 +1,53 @@
+/*
+ * The process of one client: it opens the client for a load and runs rounds when it is told to.
+ *
+ * A process of its own keeps one client's garbage, optimised code and patched globals away from the others.
+ */
+
+import { clientNamed } from './clients/index.mjs'
+import { loadNamed } from './loads.mjs'
+import { runRound } from './measure.mjs'
+
+/**
+ * @typedef {{ type: 'open', load: string, origin: string } | { type: 'round', seconds: number } | { type: 'close' }} Order
+ * @typedef {{ result?: import('./measure.mjs').Round, error?: string }} Answer
+ */
+
+/** A connection that sat idle since the last round is to be open again before the clock starts. */
+const runInSeconds = 0.05
+
+const client = clientNamed(process.argv[2] ?? '')
+/** @type {{ load: import('./loads.mjs').Load, origin: string, client: import('./clients/index.mjs').OpenClient } | undefined} */
+let open
+
+/**
+ * @param {Order} order
+ * @returns {Promise<import('./measure.mjs').Round | undefined>}
+ */
+async function obey(order) {
+  if (order.type === 'open') {
+    const load = loadNamed(order.load)
+    if (client.open === undefined) throw new Error(`${client.name} is no JavaScript client`)
+    open = { load, origin: order.origin, client: await client.open(order.origin, load) }
+    return
+  }
+  if (open === undefined) throw new Error('no load is open')
+  if (order.type === 'close') {
+    const { client } = open
+    open = undefined
+    await client.close()
+    return
+  }
+  await runRound(open.client.send, open.origin, open.load, runInSeconds)
+  return await runRound(open.client.send, open.origin, open.load, order.seconds)
+}
+
+process.on('message', (/** @type {Order} */ order) => {
+  obey(order).then(
+    (result) => process.send?.({ result }),
+    (error) => process.send?.({ error: String(error?.cause ?? error) }),
+  )
+})
+// The benchmark ends this process, an interrupt in the terminal does not: a round is not to fail half-way.
+process.on('SIGINT', () => {})
+process.on('disconnect', () => process.exit())

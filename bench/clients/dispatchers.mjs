@@ -1,0 +1,33 @@
+/*
+ * The dispatchers. Each is loaded only by the process that measures it.
+ */
+
+/** @typedef {import('undici').Dispatcher} Dispatcher */
+
+/**
+ * @param {'dissolve' | 'graceful' | 'off'=} recycle
+ * @returns {Promise<Dispatcher>}
+ */
+export async function createRecyclingAgent(recycle) {
+  const { RecyclingAgent } = await import('recycling-agent')
+  return new RecyclingAgent(recycle === undefined ? {} : { recycle })
+}
+
+/**
+ * @param {number=} connections
+ * @returns {Promise<Dispatcher>}
+ */
+export async function createAgent(connections) {
+  const { Agent } = await import('undici')
+  return new Agent(connections === undefined ? {} : { connections })
+}
+
+/**
+ * @param {string} origin
+ * @param {number} connections
+ * @returns {Promise<Dispatcher>}
+ */
+export async function createPool(origin, connections) {
+  const { Pool } = await import('undici')
+  return new Pool(origin, { connections })
+}

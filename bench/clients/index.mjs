@@ -1,0 +1,164 @@
+/*
+ * Every client that takes part, by the name it has in `--clients`.
+ *
+ * Dispatchers are used as their constructors leave them, but for one option: with as many `connections` as there are
+ * concurrent requests undici's Pool works best, so it has them, and undici's Agent is measured without and with.
+ */
+
+import { sendByDispatch, sendByLegacyDispatch } from './dispatch.mjs'
+import { createAgent, createPool, createRecyclingAgent } from './dispatchers.mjs'
+import { openNodeHttp } from './node-http.mjs'
+import { sendByFetch, sendByRequest } from './promises.mjs'
+
+/**
+ * @typedef {import('../loads.mjs').Load} Load
+ * @typedef {import('./dispatch.mjs').Send} Send
+ *
+ * @typedef {object} OpenClient
+ * @property {Send} send
+ * @property {() => Promise<void>} close
+ *
+ * @typedef {object} Client
+ * @property {string} name
+ * @property {string} title
+ * @property {'all' | 'closing' | 'small'} loads which loads it is measured with unless `--clients` names it
+ * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program of its own
+ */
+
+/** The client that all ratios refer to. */
+export const baselineName = 'recycling'
+
+const undici = () => import('undici')
+
+/**
+ * @param {() => Promise<import('undici').Dispatcher>} create
+ * @param {(dispatcher: import('undici').Dispatcher) => Send | Promise<Send>} sendOn
+ */
+function onDispatcher(create, sendOn) {
+  return async () => {
+    const dispatcher = await create()
+    return { send: await sendOn(dispatcher), close: () => dispatcher.close() }
+  }
+}
+
+/** @param {import('undici').Dispatcher} dispatcher */
+const request = async (dispatcher) => sendByRequest((await undici()).request, dispatcher)
+/** @param {import('undici').Dispatcher} dispatcher */
+const undiciFetch = async (dispatcher) => sendByFetch((await undici()).fetch, dispatcher)
+/** @param {import('undici').Dispatcher} dispatcher */
+const builtInFetch = (dispatcher) => sendByFetch(globalThis.fetch, dispatcher)
+
+/** @type {readonly Client[]} */
+export const clients = [
+  {
+    name: baselineName,
+    title: 'RecyclingAgent.dispatch',
+    loads: 'all',
+    open: onDispatcher(() => createRecyclingAgent(), sendByDispatch),
+  },
+  {
+    name: 'recycling-graceful',
+    title: "  recycle: 'graceful'",
+    loads: 'closing',
+    open: onDispatcher(() => createRecyclingAgent('graceful'), sendByDispatch),
+  },
+  {
+    name: 'recycling-off',
+    title: "  recycle: 'off'",
+    loads: 'closing',
+    open: onDispatcher(() => createRecyclingAgent('off'), sendByDispatch),
+  },
+  {
+    name: 'recycling-legacy',
+    title: '  legacy handler',
+    loads: 'small',
+    open: onDispatcher(() => createRecyclingAgent(), sendByLegacyDispatch),
+  },
+  {
+    name: 'undici-agent',
+    title: 'undici Agent.dispatch',
+    loads: 'all',
+    open: onDispatcher(() => createAgent(), sendByDispatch),
+  },
+  {
+    name: 'undici-agent-sized',
+    title: '  connections: as many as requests',
+    loads: 'closing',
+    open: async (_origin, load) => onDispatcher(() => createAgent(load.concurrency), sendByDispatch)(),
+  },
+  {
+    name: 'undici-agent-legacy',
+    title: '  legacy handler',
+    loads: 'small',
+    open: onDispatcher(() => createAgent(), sendByLegacyDispatch),
+  },
+  {
+    name: 'undici-pool',
+    title: 'undici Pool.dispatch',
+    loads: 'all',
+    open: async (origin, load) => onDispatcher(() => createPool(origin, load.concurrency), sendByDispatch)(),
+  },
+  {
+    name: 'recycling-request',
+    title: 'undici.request on RecyclingAgent',
+    loads: 'all',
+    open: onDispatcher(() => createRecyclingAgent(), request),
+  },
+  {
+    name: 'undici-request',
+    title: 'undici.request on undici Agent',
+    loads: 'all',
+    open: onDispatcher(() => createAgent(), request),
+  },
+  {
+    name: 'recycling-fetch',
+    title: 'undici.fetch on RecyclingAgent',
+    loads: 'all',
+    open: onDispatcher(() => createRecyclingAgent(), undiciFetch),
+  },
+  {
+    name: 'undici-fetch',
+    title: 'undici.fetch on undici Agent',
+    loads: 'all',
+    open: onDispatcher(() => createAgent(), undiciFetch),
+  },
+  {
+    name: 'recycling-builtin-fetch',
+    title: 'built-in fetch on RecyclingAgent',
+    loads: 'small',
+    open: onDispatcher(() => createRecyclingAgent(), builtInFetch),
+  },
+  {
+    name: 'undici-builtin-fetch',
+    title: 'built-in fetch on undici Agent',
+    loads: 'small',
+    open: onDispatcher(() => createAgent(), builtInFetch),
+  },
+  {
+    name: 'node-http',
+    title: 'node:http',
+    loads: 'all',
+    open: async (_origin, load) => openNodeHttp(load.upstream !== 'closing'),
+  },
+  { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
+]
+
+/**
+ * @param {Client} client
+ * @param {Load} load
+ */
+export function isMeasuredWith(client, load) {
+  if (client.loads === 'closing') return load.upstream === 'closing'
+  return client.loads === 'all' || !load.bulk
+}
+
+/**
+ * @param {string} name
+ * @returns {Client}
+ */
+export function clientNamed(name) {
+  const client = clients.find((candidate) => candidate.name === name)
+  if (client === undefined)
+    throw new Error(`no client '${name}'; there are ${clients.map(({ name }) => name).join(', ')}`)
+  return client
+}

@@ -1,0 +1,67 @@
+/*
+ * A client as the benchmark sees it: something that can be opened for a load and asked for a round.
+ */
+
+import { startChild } from './children.mjs'
+import { runWrk } from './wrk.mjs'
+
+/**
+ * @typedef {import('./loads.mjs').Load} Load
+ *
+ * @typedef {object} Contestant
+ * @property {import('./clients/index.mjs').Client} client
+ * @property {(load: Load, origin: string) => Promise<void>} open
+ * @property {(seconds: number) => Promise<import('./measure.mjs').Round>} round
+ * @property {() => Promise<void>} close
+ * @property {() => Promise<void>} end
+ */
+
+/**
+ * @param {import('./clients/index.mjs').Client} client
+ * @returns {Contestant}
+ */
+export function startContestant(client) {
+  return client.open === undefined ? programContestant(client) : processContestant(client)
+}
+
+/**
+ * @param {import('./clients/index.mjs').Client} client
+ * @returns {Contestant}
+ */
+function processContestant(client) {
+  const child = startChild('client-process.mjs', [client.name])
+  /** @param {import('./client-process.mjs').Order} order */
+  const ask = async (order) => {
+    const { result, error } = await child.ask(order)
+    if (error !== undefined) throw new Error(error)
+    return result
+  }
+  return {
+    client,
+    open: (load, origin) => ask({ type: 'open', load: load.name, origin }),
+    round: (seconds) => ask({ type: 'round', seconds }),
+    close: () => ask({ type: 'close' }),
+    end: () => child.end(),
+  }
+}
+
+/**
+ * @param {import('./clients/index.mjs').Client} client
+ * @returns {Contestant}
+ */
+function programContestant(client) {
+  /** @type {{ load: Load, origin: string } | undefined} */
+  let open
+  return {
+    client,
+    open: async (load, origin) => {
+      open = { load, origin }
+    },
+    round: (seconds) => {
+      if (open === undefined) throw new Error('no load is open')
+      return runWrk(open.origin, open.load, seconds)
+    },
+    close: async () => {},
+    end: async () => {},
+  }
+}

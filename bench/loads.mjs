@@ -1,0 +1,113 @@
+/*
+ * What is asked of every client: each load is one kind of request against one kind of upstream.
+ *
+ * Small loads answer "what does a request cost", bulk loads "what does a byte cost".
+ */
+
+import { Readable } from 'node:stream'
+
+/** The body of a small response, 12 bytes. */
+export const helloBody = 'hello world\n'
+
+/** The size of a bulk body: 100 MB. */
+export const bulkBytes = 100_000_000
+
+/** The size of the chunks of a streamed request body: what `fs.createReadStream` reads at once. */
+const chunkBytes = 65_536
+
+/**
+ * @typedef {'closing' | 'keepalive' | 'sink'} UpstreamName
+ *
+ * @typedef {object} Load
+ * @property {string} name as in `--loads`
+ * @property {string} title
+ * @property {UpstreamName} upstream
+ * @property {string} path the request target
+ * @property {'GET' | 'POST'} method
+ * @property {number} concurrency requests in flight at any time
+ * @property {number} responseBytes the expected length of the response body
+ * @property {boolean} bulk whether bytes per second matter rather than requests per second
+ * @property {(() => Buffer | Readable)=} createBody makes the request body, once per request
+ */
+
+/**
+ * @param {'closing' | 'keepalive'} upstream
+ * @param {number} concurrency
+ * @returns {Load}
+ */
+function small(upstream, concurrency) {
+  const connection = upstream === 'closing' ? 'connection per request' : 'keep-alive'
+  return {
+    name: `${upstream}-${concurrency}`,
+    title: `${connection}, ${concurrency} concurrent, ${helloBody.length}-byte body`,
+    upstream,
+    path: '/',
+    method: 'GET',
+    concurrency,
+    responseBytes: helloBody.length,
+    bulk: false,
+  }
+}
+
+/** @type {Buffer | undefined} */
+let bulkBuffer
+
+function createBulkBuffer() {
+  bulkBuffer ??= Buffer.alloc(bulkBytes, 'x')
+  return bulkBuffer
+}
+
+function createBulkStream() {
+  const chunk = Buffer.alloc(chunkBytes, 'x')
+  let left = bulkBytes
+  return new Readable({
+    read() {
+      const length = Math.min(left, chunkBytes)
+      left -= length
+      this.push(length === 0 ? null : chunk.subarray(0, length))
+    },
+  })
+}
+
+/** @type {Load} */
+const upload = {
+  name: 'upload',
+  title: '100 MB upload from a Buffer, known length',
+  upstream: 'sink',
+  path: '/',
+  method: 'POST',
+  concurrency: 1,
+  responseBytes: helloBody.length,
+  bulk: true,
+  createBody: createBulkBuffer,
+}
+
+/** @type {readonly Load[]} */
+export const loads = [
+  small('closing', 64),
+  small('closing', 1),
+  small('keepalive', 64),
+  small('keepalive', 1),
+  {
+    name: 'download',
+    title: '100 MB download',
+    upstream: 'keepalive',
+    path: '/bulk',
+    method: 'GET',
+    concurrency: 1,
+    responseBytes: bulkBytes,
+    bulk: true,
+  },
+  upload,
+  { ...upload, name: 'upload-stream', title: '100 MB upload from a stream, chunked', createBody: createBulkStream },
+]
+
+/**
+ * @param {string} name
+ * @returns {Load}
+ */
+export function loadNamed(name) {
+  const load = loads.find((candidate) => candidate.name === name)
+  if (load === undefined) throw new Error(`no load '${name}'; there are ${loads.map(({ name }) => name).join(', ')}`)
+  return load
+}

@@ -1,0 +1,34 @@
+/*
+ * What is said about the rounds of one client in one load: median and spread.
+ */
+
+/**
+ * @typedef {{ median: number, min: number, max: number }} Spread
+ *
+ * @typedef {object} Summary
+ * @property {Spread} cpuSecondsPerRequest
+ * @property {Spread} requestsPerSecond
+ */
+
+/**
+ * @param {readonly number[]} values at least one
+ * @returns {Spread}
+ */
+function spreadOf(values) {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = (sorted.length - 1) / 2
+  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2
+  return { median, min: sorted[0], max: sorted[sorted.length - 1] }
+}
+
+/**
+ * @param {readonly import('../measure.mjs').Round[]} rounds
+ * @returns {Summary | undefined} undefined if no round was completed
+ */
+export function summarize(rounds) {
+  if (rounds.length === 0) return
+  return {
+    cpuSecondsPerRequest: spreadOf(rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests)),
+    requestsPerSecond: spreadOf(rounds.map(({ seconds, requests }) => requests / seconds)),
+  }
+}

@@ -1,0 +1,59 @@
+/*
+ * Upstreams made of node:http: the sink that uploads go to, and a stand-in where nginx is not installed.
+ *
+ * Uploads have the sink as their upstream in any case: of nginx's own handlers none reads a request body to its end
+ * before it answers.
+ */
+
+import http from 'node:http'
+import { bulkBytes, helloBody } from '../loads.mjs'
+
+/**
+ * @param {http.RequestListener} listener
+ * @param {boolean} keepAlive
+ * @returns {Promise<{ origin: string, stop: () => Promise<void> }>}
+ */
+async function listen(listener, keepAlive) {
+  const server = http.createServer(listener)
+  server.keepAliveTimeout = 3_600_000
+  server.maxRequestsPerSocket = keepAlive ? 0 : 1
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(undefined)))
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    async stop() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** Starts a server that reads any request body, and answers 200 if it was as long as a bulk body. */
+export function startSink() {
+  return listen((request, response) => {
+    let receivedBytes = 0
+    request.on('data', (chunk) => {
+      receivedBytes += chunk.length
+    })
+    request.on('end', () => {
+      response.statusCode = receivedBytes === bulkBytes ? 200 : 400
+      response.end(helloBody)
+    })
+  }, true)
+}
+
+/** Starts the two servers that stand in for nginx. */
+export async function startNodeServers() {
+  const bulk = Buffer.alloc(bulkBytes)
+  /** @type {http.RequestListener} */
+  const listener = (request, response) => {
+    const body = request.url === '/bulk' ? bulk : helloBody
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body)
+  }
+  const [closing, keepalive] = await Promise.all([listen(listener, false), listen(listener, true)])
+  return {
+    closing: closing.origin,
+    keepalive: keepalive.origin,
+    stop: async () => void (await Promise.all([closing.stop(), keepalive.stop()])),
+  }
+}

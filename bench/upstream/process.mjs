@@ -1,0 +1,58 @@
+/*
+ * The process that owns the upstream: it starts the servers, tells their origins, and leaves nothing behind when the
+ * benchmark disconnects, however that came about.
+ */
+
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bulkBytes } from '../loads.mjs'
+import { findNginx, startNginx } from './nginx.mjs'
+import { startNodeServers, startSink } from './node-server.mjs'
+
+/**
+ * @typedef {object} Upstreams
+ * @property {string} server what answers, with its version
+ * @property {Record<import('../loads.mjs').UpstreamName, string>} origins
+ */
+
+const directory = await mkdtemp(join(tmpdir(), 'recycling-agent-bench-'))
+/** @type {(() => Promise<void>)[]} */
+const stops = [() => rm(directory, { recursive: true, force: true })]
+/** @type {Promise<void> | undefined} */
+let stopping
+
+async function stopAll() {
+  for (const stopOne of stops.toReversed()) await stopOne().catch(console.error)
+  process.exit()
+}
+
+function stop() {
+  stopping ??= stopAll()
+  return stopping
+}
+
+process.on('disconnect', stop)
+process.on('SIGINT', () => {})
+process.on('SIGTERM', stop)
+
+async function startMain() {
+  const nginx = findNginx()
+  if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers()) }
+  const bulkFile = join(directory, 'bulk')
+  await writeFile(bulkFile, '')
+  await truncate(bulkFile, bulkBytes)
+  return { server: nginx.version, ...(await startNginx(nginx.command, directory)) }
+}
+
+try {
+  const main = await startMain()
+  stops.push(main.stop)
+  const sink = await startSink()
+  stops.push(sink.stop)
+  const origins = { closing: main.closing, keepalive: main.keepalive, sink: sink.origin }
+  process.send?.({ server: main.server, origins })
+} catch (error) {
+  console.error(error)
+  await stop()
+}

@@ -1,0 +1,256 @@
+/**
+ * llhttp, compiled to WebAssembly (undici's build, bundled), behind a narrow door: response heads, chunked bodies and
+ * trailers go through it; bodies of known length or ended by FIN never do.
+ *
+ * No code of a user runs while wasm frames are on the stack: callbacks only note offsets. So parsing never re-enters
+ * itself, and nothing that a handler throws can unwind through the parser.
+ */
+import { Buffer } from 'node:buffer'
+import base64 from 'virtual:llhttp-wasm'
+import { ProtocolError } from './protocol-error.js'
+
+/** What a run of the parser ended with. */
+export const Outcome = {
+  /** All bytes were consumed; the message goes on. */
+  More: 0,
+  /** A head is complete; the bytes behind it have not been looked at. */
+  Head: 1,
+  /** The message is complete, trailers included; the bytes behind it have not been looked at. */
+  End: 2,
+  /** The bytes are not HTTP/1.1; see {@link Parser.error}. */
+  Failed: 3,
+} as const
+export type Outcome = (typeof Outcome)[keyof typeof Outcome]
+
+/** Size of the window that bytes are received into, in bytes; as much as undici reads at once. */
+export const WINDOW_SIZE = 65_536
+
+interface Exports {
+  memory: { buffer: ArrayBuffer }
+  malloc(size: number): number
+  llhttp_alloc(type: number): number
+  llhttp_reset(parser: number): void
+  llhttp_execute(parser: number, data: number, length: number): number
+  llhttp_resume(parser: number): void
+  llhttp_get_error_pos(parser: number): number
+  llhttp_get_error_reason(parser: number): number
+}
+
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object, imports: object) => { exports: unknown }
+}
+
+/** llhttp_type_t: HTTP_RESPONSE. */
+const RESPONSE = 2
+/** llhttp_errno_t. */
+const OK = 0
+const PAUSED = 21
+/** llhttp_flags_t. */
+const F_CHUNKED = 1 << 3
+const F_CONTENT_LENGTH = 1 << 5
+const F_TRANSFER_ENCODING = 1 << 9
+/** Offsets in `struct llhttp__internal_s` as wasm32 lays it out; a test reads known messages through them. */
+const CONTENT_LENGTH_OFFSET = 32
+const FLAGS_OFFSET = 50
+
+/** Names of llhttp_errno_t, for `HTTPParserError.code`: `HPE_<name>`. */
+const ERROR_NAMES: Readonly<Record<number, string>> = {
+  1: 'INTERNAL',
+  2: 'STRICT',
+  3: 'LF_EXPECTED',
+  4: 'UNEXPECTED_CONTENT_LENGTH',
+  5: 'CLOSED_CONNECTION',
+  8: 'INVALID_CONSTANT',
+  9: 'INVALID_VERSION',
+  10: 'INVALID_HEADER_TOKEN',
+  11: 'INVALID_CONTENT_LENGTH',
+  12: 'INVALID_CHUNK_SIZE',
+  13: 'INVALID_STATUS',
+  14: 'INVALID_EOF_STATE',
+  15: 'INVALID_TRANSFER_ENCODING',
+  25: 'CR_EXPECTED',
+  30: 'UNEXPECTED_SPACE',
+}
+
+let running: Parser
+
+const instance = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(base64, 'base64')), {
+  env: {
+    wasm_on_url: () => OK,
+    wasm_on_message_begin: () => OK,
+    wasm_on_status: (_: number, at: number, length: number) => running.noteStatus(at, length),
+    wasm_on_header_field: (_: number, at: number, length: number) => running.noteName(at, length),
+    wasm_on_header_value: (_: number, at: number, length: number) => running.noteValue(at, length),
+    wasm_on_headers_complete: (_: number, status: number, upgrade: number, keepAlive: number) =>
+      running.noteHead(status, upgrade === 1, keepAlive === 1),
+    wasm_on_body: (_: number, at: number, length: number) => running.noteBody(at, length),
+    wasm_on_message_complete: () => running.noteEnd(),
+  },
+})
+const llhttp = instance.exports as Exports
+
+const windowOffset = llhttp.malloc(WINDOW_SIZE)
+let windowView = Buffer.from(llhttp.memory.buffer, windowOffset, WINDOW_SIZE)
+
+/**
+ * The memory that bytes are received into before they are parsed: one window for the whole thread, free again when
+ * {@link Parser.execute} has returned. Ask for it before each use: it moves when the wasm memory grows.
+ */
+export function receiveWindow(): Buffer {
+  if (windowView.buffer !== llhttp.memory.buffer) {
+    windowView = Buffer.from(llhttp.memory.buffer, windowOffset, WINDOW_SIZE)
+  }
+  return windowView
+}
+
+const spareParsers: Parser[] = []
+
+/** One message's parser. Borrow it with the message's first byte, return it with the last. */
+export class Parser {
+  /** The first byte of the window that the last run did not consume. */
+  position = 0
+  status = 0
+  upgrade = false
+  shouldKeepAlive = false
+  error: ProtocolError | null = null
+  /** Status text and field lines as [offset, length] pairs; offsets count from the beginning of the section. */
+  statusOffset = 0
+  statusLength = 0
+  fields: number[] = []
+  /** Bytes of field names and values in this section so far: what `maxHeaderSize` limits. */
+  fieldBytes = 0
+  /** Body bytes of the last run as [window offset, length] pairs. */
+  readonly body: number[] = []
+  readonly #pointer = llhttp.llhttp_alloc(RESPONSE)
+  #outcome: Outcome = Outcome.More
+  /** Add to a wasm address to get an offset in the section. */
+  #sectionBase = 0
+  #previousWasName = false
+
+  static borrow(): Parser {
+    return spareParsers.pop() ?? new Parser()
+  }
+
+  giveBack(): void {
+    this.reset()
+    spareParsers.push(this)
+  }
+
+  /** Makes the parser expect the beginning of a response. */
+  reset(): void {
+    llhttp.llhttp_reset(this.#pointer)
+    this.statusLength = 0
+    this.error = null
+    this.beginSection()
+  }
+
+  /** The fields that follow are another section: the trailers, or those of the next head. */
+  beginSection(): void {
+    this.fields = []
+    this.fieldBytes = 0
+    this.#previousWasName = false
+  }
+
+  /**
+   * Parses `window[start, end)`.
+   *
+   * @param sectionLength how many bytes of the present section (head or trailers) came in earlier runs
+   */
+  execute(start: number, end: number, sectionLength: number): Outcome {
+    running = this
+    this.body.length = 0
+    this.#outcome = Outcome.More
+    this.#sectionBase = sectionLength - windowOffset - start
+    const result = llhttp.llhttp_execute(this.#pointer, windowOffset + start, end - start)
+    if (result === OK) {
+      this.position = end
+    } else {
+      this.position = llhttp.llhttp_get_error_pos(this.#pointer) - windowOffset
+      if (result === PAUSED) llhttp.llhttp_resume(this.#pointer)
+      else this.#fail(result, end)
+    }
+    return this.#outcome
+  }
+
+  /** llhttp's own reading of the last head's framing fields, so that there is no second opinion on them. */
+  get isChunked(): boolean {
+    return (this.#flags & F_CHUNKED) !== 0
+  }
+
+  /** A Transfer-Encoding was there, whatever its codings. */
+  get hasTransferEncoding(): boolean {
+    return (this.#flags & F_TRANSFER_ENCODING) !== 0
+  }
+
+  /** The value of Content-Length in bytes, or -1. */
+  get contentLength(): number {
+    if ((this.#flags & F_CONTENT_LENGTH) === 0) return -1
+    const window = receiveWindow()
+    const view = new DataView(window.buffer, this.#pointer + CONTENT_LENGTH_OFFSET, 8)
+    return view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32
+  }
+
+  get #flags(): number {
+    const { buffer } = receiveWindow()
+    return new Uint16Array(buffer, this.#pointer + FLAGS_OFFSET, 1)[0]!
+  }
+
+  noteStatus(at: number, length: number): number {
+    if (this.statusLength === 0) this.statusOffset = at + this.#sectionBase
+    this.statusLength += length
+    return OK
+  }
+
+  noteName(at: number, length: number): number {
+    const { fields } = this
+    if (this.#previousWasName) {
+      fields[fields.length - 1]! += length
+    } else {
+      fields.push(at + this.#sectionBase, length)
+      this.#previousWasName = true
+    }
+    this.fieldBytes += length
+    return OK
+  }
+
+  noteValue(at: number, length: number): number {
+    const { fields } = this
+    if (this.#previousWasName) {
+      fields.push(at + this.#sectionBase, length)
+      this.#previousWasName = false
+    } else {
+      fields[fields.length - 1]! += length
+    }
+    this.fieldBytes += length
+    return OK
+  }
+
+  noteHead(status: number, upgrade: boolean, shouldKeepAlive: boolean): number {
+    this.status = status
+    this.upgrade = upgrade
+    this.shouldKeepAlive = shouldKeepAlive
+    this.#outcome = Outcome.Head
+    return PAUSED
+  }
+
+  noteBody(at: number, length: number): number {
+    this.body.push(at - windowOffset, length)
+    return OK
+  }
+
+  noteEnd(): number {
+    this.#outcome = Outcome.End
+    return PAUSED
+  }
+
+  #fail(code: number, end: number): void {
+    this.#outcome = Outcome.Failed
+    const window = receiveWindow()
+    const memory = Buffer.from(window.buffer)
+    const reason = llhttp.llhttp_get_error_reason(this.#pointer)
+    const text = memory.toString('latin1', reason, memory.indexOf(0, reason))
+    const offending = Buffer.from(window.subarray(this.position, end))
+    this.error = ProtocolError.parse(text, ERROR_NAMES[code] ?? 'INTERNAL', offending)
+  }
+}

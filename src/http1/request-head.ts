@@ -1,0 +1,75 @@
+/** The sending half of HTTP/1.1 as pure functions: what goes onto the wire before, between and after the body. */
+
+/** What a request line and the generated fields are made of. All strings have been validated: nothing is escaped here. */
+export interface RequestHead {
+  method: string
+  /** The request target, as it goes onto the wire. */
+  path: string
+  host: string
+  /** The protocol to switch to, or `null`. */
+  upgrade: string | null
+  /** Say `connection: close`. */
+  close: boolean
+  /** Names and values by turns; a value may be an array, one line per element. */
+  headers: ReadonlyArray<string | readonly string[]>
+}
+
+/**
+ * Request line, Host and Connection, then the fields in their order (undici client-h1). Without the framing field and
+ * without the empty line: {@link framingLine} follows.
+ */
+export function formatHead({ method, path, host, upgrade, close, headers }: RequestHead): string {
+  let connection = close ? 'close' : 'keep-alive'
+  if (upgrade !== null) connection = `upgrade\r\nupgrade: ${upgrade}`
+  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: ${connection}\r\n`
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    const value = headers[i + 1]!
+    if (typeof value === 'string') head += `${name}: ${value}\r\n`
+    else for (const element of value) head += `${name}: ${element}\r\n`
+  }
+  return head
+}
+
+/** How the end of a request's body is marked: RFC 9112 6. */
+export type RequestFraming = { kind: 'none' } | { kind: 'sized'; length: number } | { kind: 'chunked' }
+
+const NONE: RequestFraming = { kind: 'none' }
+const CHUNKED: RequestFraming = { kind: 'chunked' }
+
+const PAYLOAD_METHODS: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
+
+/** The method's semantics anticipate content: RFC 9110 8.6, with undici's list of methods. */
+export const expectsPayload = (method: string): boolean => PAYLOAD_METHODS.has(method)
+
+/**
+ * @param length of the body in bytes; `null` when it is not known before the body has been read
+ * @param declared the caller's Content-Length, or `null`
+ */
+export function requestFraming(method: string, length: number | null, declared: number | null): RequestFraming {
+  if (length === 0) return expectsPayload(method) ? { kind: 'sized', length: 0 } : NONE
+  if (length !== null) return { kind: 'sized', length }
+  if (declared !== null) return { kind: 'sized', length: declared }
+  return CHUNKED
+}
+
+/** The framing field and the empty line that ends the head. */
+export function framingLine(framing: RequestFraming): string {
+  switch (framing.kind) {
+    case 'none':
+      return '\r\n'
+    case 'sized':
+      return `content-length: ${framing.length}\r\n\r\n`
+    case 'chunked':
+      return 'transfer-encoding: chunked\r\n\r\n'
+  }
+}
+
+/** What stands before a chunk's data: RFC 9112 7.1. */
+export const chunkPrefix = (length: number): string => `${length.toString(16)}\r\n`
+
+/** What stands behind a chunk's data. */
+export const CHUNK_SUFFIX = '\r\n'
+
+/** The last chunk and an empty trailer section. */
+export const LAST_CHUNK = '0\r\n\r\n'

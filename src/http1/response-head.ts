@@ -1,0 +1,65 @@
+/** A response's status line and fields, and what they say about the connection. */
+import type { FieldSection } from './field-section.js'
+
+export interface ResponseHead {
+  statusCode: number
+  /** The reason phrase, decoded as UTF-8; '' when there is none. */
+  statusText: string
+  fields: FieldSection
+  /** The peer means to keep the connection open: RFC 9112 9.3. */
+  shouldKeepAlive: boolean
+  /** The peer's `Keep-Alive: timeout=` in seconds, or `null`. */
+  keepAliveHint: number | null
+  /** The connection can carry another message after this one: false for a body where there may be none. */
+  isSound: boolean
+}
+
+/** How the end of a response's body is found: RFC 9112 6.3. */
+export type Framing =
+  | { kind: 'sized'; length: number }
+  | { kind: 'chunked' }
+  | { kind: 'until-close' }
+  | { kind: 'tunnel' }
+
+/** What decides the framing. */
+export interface FramingFacts {
+  method: string
+  statusCode: number
+  /** The response switches protocols: 101 with Upgrade. */
+  upgrade: boolean
+  isChunked: boolean
+  hasTransferEncoding: boolean
+  /** In bytes, -1 when absent. */
+  contentLength: number
+}
+
+const NONE: Framing = { kind: 'sized', length: 0 }
+const CHUNKED: Framing = { kind: 'chunked' }
+const UNTIL_CLOSE: Framing = { kind: 'until-close' }
+const TUNNEL: Framing = { kind: 'tunnel' }
+
+/**
+ * RFC 9112 6.3, by its numbered steps. Steps 3 and 5 (both Transfer-Encoding and Content-Length, and invalid or
+ * differing lengths) are refused by llhttp before this is asked.
+ */
+export function framingOf(facts: FramingFacts): Framing {
+  const { method, statusCode } = facts
+  // 2, and 101 (RFC 9110 15.2.2): what follows is not HTTP. Any status, since undici hands out the socket for any.
+  if (method === 'CONNECT' || facts.upgrade) return TUNNEL
+  // 1.
+  if (method === 'HEAD' || statusCode < 200 || statusCode === 204 || statusCode === 304) return NONE
+  // 4.
+  if (facts.isChunked) return CHUNKED
+  if (facts.hasTransferEncoding) return UNTIL_CLOSE
+  // 6.
+  if (facts.contentLength >= 0) return { kind: 'sized', length: facts.contentLength }
+  // 8.
+  return UNTIL_CLOSE
+}
+
+/** `timeout=` of a Keep-Alive field (RFC 2068 19.7.1) in seconds; as undici 8, whatever the case. */
+export function keepAliveHint(value: string): number | null {
+  if (value === '') return null
+  const match = /timeout=(\d+)/i.exec(value)
+  return match === null ? null : Number.parseInt(match[1]!, 10)
+}

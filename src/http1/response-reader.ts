@@ -1,0 +1,451 @@
+/**
+ * The receiving half of HTTP/1.1 without any I/O: bytes in, events out.
+ *
+ * Bytes come through the receive window ({@link ResponseReader.receive}) or, inside of a body whose length does not
+ * depend on its content, straight from the kernel ({@link ResponseReader.receiveBody}). Events go to a
+ * {@link ResponseSink}, whose methods may pause or stop the reader at any time. Chunks handed out are never written to
+ * again: each read is copied out of the window once, and all events of it are views on that copy.
+ */
+import { Buffer } from 'node:buffer'
+import { FieldSection } from './field-section.js'
+import { Outcome, Parser, receiveWindow, WINDOW_SIZE } from './llhttp.js'
+import { ProtocolError } from './protocol-error.js'
+import { type Framing, framingOf, keepAliveHint, type ResponseHead } from './response-head.js'
+import { nextState, type ResponseState, type ResponseStep } from './response-state.js'
+
+/** What the reader must know of the request whose response comes next. */
+export interface Expectation {
+  method: string
+  /** The request asked to switch protocols. */
+  upgrade: unknown
+}
+
+/** Who hears of responses. Each method may call {@link ResponseReader.pause} and {@link ResponseReader.stop}. */
+export interface ResponseSink {
+  /** The request whose response comes next; `null` when none is due, and then any byte is an error. */
+  expectation(): Expectation | null
+  /** The first byte of a head has come: once per head, those of 1xx included. */
+  onResponseBegin(): void
+  /** 102 (Processing), 103 (Early Hints) and their like. */
+  onInformational(head: ResponseHead): void
+  /** The final head. */
+  onHead(head: ResponseHead, framing: Framing): void
+  onData(chunk: Buffer): void
+  onEnd(trailers: FieldSection): void
+  /** The connection is no longer HTTP; `rest` came behind the head. */
+  onTunnel(head: ResponseHead, rest: Buffer): void
+}
+
+export interface ResponseLimits {
+  /** In bytes of field names and values per section; reached is too much, as undici counts. */
+  maxHeaderSize: number
+  /** In bytes of body; -1: no limit. */
+  maxResponseSize: number
+}
+
+/** The reader whose bytes are in the window now: events may let another one use it in between. */
+let windowOwner: ResponseReader | null = null
+
+export class ResponseReader {
+  readonly #sink: ResponseSink
+  readonly #limits: ResponseLimits
+  #state: ResponseState = 'head'
+  #paused = false
+  #parser: Parser | null = null
+  /** Bytes of the present section that earlier reads brought. */
+  #carried: Buffer | null = null
+  /** A copy of what is in the window, made when the first event of a read needs it. */
+  #input: Buffer | null = null
+  /** Bytes that were received but not parsed, because the sink paused. */
+  #rest: Buffer | null = null
+  /** Decoded chunks, and the end behind them, that wait for the sink to resume. */
+  #chunks: Buffer[] | null = null
+  #endIsDue = false
+  /** Events are being delivered further up the stack, which goes on after a pause that was taken back. */
+  #isDelivering = false
+  #remaining = 0
+  #bodyBytes = 0
+  #shouldKeepAlive = false
+
+  constructor(sink: ResponseSink, limits: ResponseLimits) {
+    this.#sink = sink
+    this.#limits = limits
+  }
+
+  get state(): ResponseState {
+    return this.#state
+  }
+
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
+  /** A message has begun and is not complete. */
+  get isInMessage(): boolean {
+    return this.#parser !== null || this.#state !== 'head'
+  }
+
+  /** There are received bytes that the sink has not seen yet. */
+  get hasBacklog(): boolean {
+    return this.#rest !== null || this.#chunks !== null
+  }
+
+  /**
+   * How many bytes of body may be received past the parser now, at most; 0: receive into the window. Never more than
+   * what belongs to the present message.
+   */
+  get directRoom(): number {
+    switch (this.#state) {
+      case 'sized':
+        return this.#remaining
+      case 'until-close':
+        return Number.POSITIVE_INFINITY
+      default:
+        return 0
+    }
+  }
+
+  /** No events until {@link resume}; what has been received is kept. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  /** Delivers what was kept. May be called from within an event. @returns the error in it, or `null` */
+  resume(): ProtocolError | null {
+    this.#paused = false
+    if (this.#isDelivering) return null
+    if (this.#chunks !== null) {
+      this.#isDelivering = true
+      const error = this.#deliverChunks(this.#chunks)
+      this.#isDelivering = false
+      if (error !== null) return error
+    }
+    const rest = this.#rest
+    if (rest === null || this.#paused) return null
+    this.#rest = null
+    rest.copy(receiveWindow())
+    windowOwner = this
+    this.#input = rest
+    return this.#run(rest.length)
+  }
+
+  /** No more events, ever. */
+  stop(): void {
+    this.#step('close')
+    this.#dropParser()
+    this.#rest = null
+    this.#chunks = null
+    this.#carried = null
+    this.#endIsDue = false
+  }
+
+  /** The window holds `length` new bytes. @returns the error in them, or `null` */
+  receive(length: number): ProtocolError | null {
+    windowOwner = this
+    this.#input = null
+    return this.#run(length)
+  }
+
+  /** `chunk` was received past the window; it is not longer than {@link directRoom} was. */
+  receiveBody(chunk: Buffer): ProtocolError | null {
+    if (!this.#deliver(chunk)) return new ProtocolError('body-overflow')
+    if (this.#state === 'sized') {
+      this.#remaining -= chunk.length
+      if (this.#remaining > 0) return null
+      this.#endIsDue = true
+      return this.#deliverChunks([])
+    }
+    return null
+  }
+
+  /** The peer's FIN. Ends a body that it delimits. @returns the error when it came too early, or `null` */
+  receiveEnd(): ProtocolError | null {
+    switch (this.#state) {
+      case 'until-close':
+        this.#step('close')
+        this.#sink.onEnd(FieldSection.empty)
+        return null
+      case 'closed':
+      case 'tunnel':
+        return null
+      default:
+        return this.#shouldKeepAlive || this.#state === 'head' ? new ProtocolError('closed') : this.#truncation()
+    }
+  }
+
+  /**
+   * The connection was reset. As undici has it, a body that FIN delimits ends there.
+   *
+   * @returns the error that stands for the reset, or `null` when it is the reset itself, or when the message ended well
+   */
+  receiveReset(): { ended: boolean; error: ProtocolError | null } {
+    if (this.#state === 'until-close') return { ended: true, error: this.receiveEnd() }
+    const isTruncated = (this.#state === 'sized' || this.#state === 'chunked') && !this.#shouldKeepAlive
+    return { ended: false, error: isTruncated ? this.#truncation() : null }
+  }
+
+  #truncation(): ProtocolError {
+    if (this.#state === 'sized') return new ProtocolError('length-mismatch')
+    return ProtocolError.parse('Invalid EOF state', 'INVALID_EOF_STATE', Buffer.alloc(0))
+  }
+
+  #step(step: ResponseStep): void {
+    this.#state = nextState(this.#state, step)
+  }
+
+  #run(length: number): ProtocolError | null {
+    this.#isDelivering = true
+    const error = this.#consume(length)
+    this.#isDelivering = false
+    return error
+  }
+
+  #consume(end: number): ProtocolError | null {
+    let position = 0
+    while (position < end) {
+      if (this.#paused) {
+        this.#rest = this.#copyOfInput(end).subarray(position)
+        return null
+      }
+      switch (this.#state) {
+        case 'head': {
+          const error = this.#parseHead(position, end)
+          if (error !== null) return error
+          position = this.#position
+          break
+        }
+        case 'sized': {
+          const length = Math.min(this.#remaining, end - position)
+          const chunk = this.#copyOfInput(end).subarray(position, position + length)
+          position += length
+          const error = this.receiveBody(chunk)
+          if (error !== null) return error
+          break
+        }
+        case 'until-close': {
+          const chunk = this.#copyOfInput(end).subarray(position, end)
+          position = end
+          if (!this.#deliver(chunk)) return new ProtocolError('body-overflow')
+          break
+        }
+        case 'chunked': {
+          const error = this.#parseChunks(position, end)
+          if (error !== null) return error
+          position = this.#position
+          break
+        }
+        default:
+          return null
+      }
+    }
+    this.#input = null
+    return null
+  }
+
+  /** Where the last parse stopped. */
+  #position = 0
+
+  #execute(parser: Parser, start: number, end: number): Outcome {
+    if (windowOwner !== this) {
+      // An event of ours led to another reader using the window: put back what was not parsed yet.
+      this.#input!.copy(receiveWindow(), start, start, end)
+      windowOwner = this
+    }
+    const outcome = parser.execute(start, end, this.#carried?.length ?? 0)
+    this.#position = parser.position
+    return outcome
+  }
+
+  #parseHead(start: number, end: number): ProtocolError | null {
+    const expectation = this.#sink.expectation()
+    if (expectation === null) return new ProtocolError('bad-response')
+    if (this.#parser === null) {
+      this.#parser = Parser.borrow()
+      this.#shouldKeepAlive = false
+      this.#copyOfInput(end)
+      this.#sink.onResponseBegin()
+      if (this.#parser === null || this.#state !== 'head') return null
+    }
+    const parser = this.#parser
+    const outcome = this.#execute(parser, start, end)
+    if (outcome === Outcome.Failed) return this.#headError(parser, start, end)
+    const section = this.#section(start, end)
+    if (this.#isTooLong(parser, section)) return new ProtocolError('header-overflow')
+    if (outcome === Outcome.More) {
+      this.#carried = section
+      return null
+    }
+    this.#carried = null
+    return this.#headIsComplete(parser, section, expectation, end)
+  }
+
+  #headIsComplete(
+    parser: Parser,
+    section: Buffer,
+    { method, upgrade }: Expectation,
+    end: number,
+  ): ProtocolError | null {
+    const { status, isChunked, hasTransferEncoding, contentLength } = parser
+    if (status === 100) return new ProtocolError('bad-response')
+    if (parser.upgrade && !upgrade) return new ProtocolError('bad-upgrade')
+    const head = readHead(parser, section, method)
+    const facts = { method, statusCode: status, upgrade: parser.upgrade, isChunked, hasTransferEncoding, contentLength }
+    const framing = framingOf(facts)
+    if (framing.kind === 'tunnel') return this.#tunnel(head, end)
+    if (status < 200) {
+      this.#dropParser()
+      this.#step('informational')
+      this.#sink.onInformational(head)
+      // What a handler of a 1xx does to the flow is void: it concerns the final response (undici client-h1).
+      this.#paused = false
+      return null
+    }
+    this.#shouldKeepAlive = head.shouldKeepAlive
+    this.#bodyBytes = 0
+    this.#step(framing.kind)
+    if (framing.kind === 'sized') this.#remaining = framing.length
+    if (framing.kind === 'chunked') parser.beginSection()
+    else this.#dropParser()
+    this.#sink.onHead(head, framing)
+    if (framing.kind !== 'sized' || framing.length > 0) return null
+    this.#endIsDue = true
+    return this.#deliverChunks([])
+  }
+
+  #tunnel(head: ResponseHead, end: number): null {
+    const rest = this.#copyOfInput(end).subarray(this.#position)
+    this.#position = end
+    this.#dropParser()
+    this.#step('tunnel')
+    this.#sink.onTunnel(head, rest)
+    return null
+  }
+
+  #parseChunks(start: number, end: number): ProtocolError | null {
+    const parser = this.#parser!
+    const input = this.#copyOfInput(end)
+    const outcome = this.#execute(parser, start, end)
+    const chunks: Buffer[] = []
+    for (let i = 0; i < parser.body.length; i += 2) {
+      const offset = parser.body[i]!
+      chunks.push(input.subarray(offset, offset + parser.body[i + 1]!))
+    }
+    if (parser.fields.length > 0) {
+      this.#carried = this.#section(start, end)
+      if (this.#isTooLong(parser, this.#carried)) return new ProtocolError('header-overflow')
+    }
+    if (outcome === Outcome.End) this.#endIsDue = true
+    const { error } = parser
+    const overflow = this.#deliverChunks(chunks)
+    return overflow ?? (outcome === Outcome.Failed && this.#state !== 'closed' ? error : null)
+  }
+
+  /** Hands out decoded chunks, and the end when it is due, as far as the sink lets it. */
+  #deliverChunks(chunks: Buffer[]): ProtocolError | null {
+    this.#chunks = null
+    for (let i = 0; i < chunks.length; i++) {
+      if (this.#paused) {
+        this.#chunks = chunks.slice(i)
+        return null
+      }
+      if (!this.#deliver(chunks[i]!)) return new ProtocolError('body-overflow')
+      if (this.#state === 'closed') return null
+    }
+    if (!this.#endIsDue || this.#state === 'closed') return null
+    if (this.#paused) {
+      this.#chunks = []
+      return null
+    }
+    this.#end(this.#takeTrailers())
+    return null
+  }
+
+  #takeTrailers(): FieldSection {
+    const section = this.#carried
+    const fields = this.#parser?.fields
+    this.#carried = null
+    this.#dropParser()
+    if (section === null || fields === undefined) return FieldSection.empty
+    return new FieldSection(section, section.toString('latin1'), fields)
+  }
+
+  #deliver(chunk: Buffer): boolean {
+    const { maxResponseSize } = this.#limits
+    if (maxResponseSize >= 0 && this.#bodyBytes + chunk.length > maxResponseSize) return false
+    this.#bodyBytes += chunk.length
+    this.#sink.onData(chunk)
+    return true
+  }
+
+  #end(trailers: FieldSection): void {
+    this.#endIsDue = false
+    this.#step('end')
+    this.#sink.onEnd(trailers)
+  }
+
+  #dropParser(): void {
+    this.#parser?.giveBack()
+    this.#parser = null
+  }
+
+  #copyOfInput(end: number): Buffer {
+    if (this.#input === null) {
+      const copy = Buffer.allocUnsafe(end)
+      receiveWindow().copy(copy, 0, 0, end)
+      this.#input = copy
+    }
+    return this.#input
+  }
+
+  /** The present section's bytes up to where the parser stopped. */
+  #section(start: number, end: number): Buffer {
+    const part = this.#copyOfInput(end).subarray(start, this.#position)
+    return this.#carried === null ? part : Buffer.concat([this.#carried, part])
+  }
+
+  #isTooLong(parser: Parser, section: Buffer): boolean {
+    const { maxHeaderSize } = this.#limits
+    // The second limit is for what has no fields in it, such as an endless reason phrase.
+    return parser.fieldBytes >= maxHeaderSize || section.length > maxHeaderSize + 2 * WINDOW_SIZE
+  }
+
+  /** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
+  #headError(parser: Parser, start: number, end: number): ProtocolError {
+    const section = this.#section(start, end)
+    const fields = new FieldSection(section, section.toString('latin1'), evenPlaces(parser.fields))
+    const contentLength = fields.joined('content-length')
+    if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
+    return parser.error!
+  }
+}
+
+/** A name without a value, as an error may leave it, is not a field. */
+function evenPlaces(places: readonly number[]): readonly number[] {
+  return places.slice(0, places.length - (places.length % 4))
+}
+
+function readHead(parser: Parser, section: Buffer, method: string): ResponseHead {
+  const text = section.toString('latin1')
+  const fields = new FieldSection(section, text, parser.fields)
+  const { status, statusOffset, statusLength } = parser
+  const isBodyless = status === 204 || status === 304
+  return {
+    statusCode: status,
+    statusText: readStatusText(section, text, statusOffset, statusLength),
+    fields,
+    shouldKeepAlive:
+      parser.shouldKeepAlive ||
+      // llhttp cannot know that no body follows: RFC 9110 9.3.2.
+      (method === 'HEAD' && fields.joined('connection').toLowerCase() === 'keep-alive'),
+    keepAliveHint: keepAliveHint(fields.joined('keep-alive')),
+    isSound: !isBodyless || (parser.contentLength <= 0 && !parser.hasTransferEncoding),
+  }
+}
+
+function readStatusText(section: Buffer, text: string, offset: number, length: number): string {
+  if (length === 0) return ''
+  const latin1 = text.substring(offset, offset + length)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
+  return section.toString('utf8', offset, offset + length)
+}

@@ -1,0 +1,129 @@
+/**
+ * Timeouts for many connections at the price of one timer per duration.
+ *
+ * All deadlines of one duration stand in one list in the order in which they run out, and only the first has a real
+ * `setTimeout`: starting and stopping one costs a few pointer writes. The global `setTimeout` is looked up when it is
+ * used, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
+ *
+ * Promised: never early, and never for something that has already arrived. When a timer fires late, because the event
+ * loop was blocked, the readiness that waits in the kernel is handled first, and only what still stands then expires.
+ */
+import { inRootContext, type Reactor, type Task } from './reactor.js'
+
+/** One timeout that can be started and stopped over and over. */
+export class Deadline {
+  /** Called once, when the time is up. */
+  readonly onExpired: () => void
+  /** For {@link Deadlines} only. */
+  list: DeadlineList | null = null
+  due = 0
+  previous: Deadline | null = null
+  next: Deadline | null = null
+
+  constructor(onExpired: () => void) {
+    this.onExpired = onExpired
+  }
+
+  get isRunning(): boolean {
+    return this.list !== null
+  }
+}
+
+/** The deadlines of one reactor. */
+export class Deadlines {
+  readonly #reactor: Reactor
+  readonly #lists = new Map<number, DeadlineList>()
+
+  constructor(reactor: Reactor) {
+    this.#reactor = reactor
+  }
+
+  /** Starts (or restarts) `deadline`; a duration of 0 stops it, as undici's options have it. */
+  start(deadline: Deadline, durationMs: number): void {
+    deadline.list?.remove(deadline)
+    if (durationMs <= 0) return
+    let list = this.#lists.get(durationMs)
+    if (list === undefined) {
+      list = new DeadlineList(durationMs, this.#reactor, () => this.#lists.delete(durationMs))
+      this.#lists.set(durationMs, list)
+    }
+    list.append(deadline)
+  }
+
+  stop(deadline: Deadline): void {
+    deadline.list?.remove(deadline)
+  }
+}
+
+class DeadlineList implements Task {
+  readonly #durationMs: number
+  readonly #reactor: Reactor
+  readonly #onEmpty: () => void
+  readonly #onTimer = (): void => this.#timeIsUp()
+  #first: Deadline | null = null
+  #last: Deadline | null = null
+  #timerIsArmed = false
+  /** The time that the armed timer stands for. */
+  #armedFor = 0
+  /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
+  #horizon = 0
+
+  constructor(durationMs: number, reactor: Reactor, onEmpty: () => void) {
+    this.#durationMs = durationMs
+    this.#reactor = reactor
+    this.#onEmpty = onEmpty
+  }
+
+  append(deadline: Deadline): void {
+    deadline.list = this
+    deadline.due = this.#now() + this.#durationMs
+    deadline.previous = this.#last
+    deadline.next = null
+    if (this.#last === null) this.#first = deadline
+    else this.#last.next = deadline
+    this.#last = deadline
+    if (!this.#timerIsArmed) this.#arm(deadline)
+  }
+
+  remove(deadline: Deadline): void {
+    const { previous, next } = deadline
+    if (previous === null) this.#first = next
+    else previous.next = next
+    if (next === null) this.#last = previous
+    else next.previous = previous
+    deadline.list = null
+    deadline.previous = null
+    deadline.next = null
+  }
+
+  /** After the readiness that was waiting has been handled: what is still due has run out. */
+  run(): void {
+    const horizon = this.#horizon
+    for (let deadline = this.#first; deadline !== null && deadline.due <= horizon; deadline = this.#first) {
+      this.remove(deadline)
+      deadline.onExpired()
+    }
+    if (this.#timerIsArmed) return
+    if (this.#first === null) this.#onEmpty()
+    else this.#arm(this.#first)
+  }
+
+  #now(): number {
+    return Math.max(performance.now(), this.#horizon)
+  }
+
+  #arm(first: Deadline): void {
+    this.#timerIsArmed = true
+    this.#armedFor = first.due
+    const delayMs = Math.max(1, Math.ceil(first.due - this.#now()))
+    inRootContext(() => {
+      setTimeout(this.#onTimer, delayMs).unref()
+    })
+  }
+
+  #timeIsUp(): void {
+    this.#timerIsArmed = false
+    this.#horizon = Math.max(this.#now(), this.#armedFor)
+    this.#reactor.later(this)
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * epoll readiness inside Node's own event loop, one reactor per thread.
+ *
+ * Every descriptor of a pool is registered once for its life, edge-triggered. The epoll descriptor itself is watched by
+ * libuv and wakes the loop (sys/event-loop); what happened is then read in the check phase, by an immediate that is
+ * armed while there is anything to wait for. An unref'd immediate neither spins the loop nor keeps the process alive.
+ *
+ * What is not promised: readiness may be spurious (epoll(7)), and an edge is not repeated. Whoever stops reading before
+ * EAGAIN must come back by itself, see {@link Reactor.later}.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+} from '../sys/constants.js'
+import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
+import { exitHooks, type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
+import { type Native, native } from '../sys/native.js'
+import { systemError } from '../sys/system-error.js'
+import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
+
+/** Something to be done once, after the readiness that is there now has been handled. */
+export interface Task {
+  run(): void
+}
+
+const EVENTS_PER_TURN = 512
+const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+
+// Taken here so that a fake clock that is installed later cannot stop I/O.
+const { queueMicrotask, setImmediate } = globalThis
+/** Immediates are armed in this context, or the AsyncLocalStorage store of one request would reach all others. */
+const root = new AsyncResource('RecyclingAgent')
+
+/** Runs `fn` in the async context in which this package was loaded. */
+export function inRootContext<T>(fn: () => T): T {
+  return root.runInAsyncScope(fn)
+}
+
+/** An exception of one connection's owner must not cost the others their readiness: it is thrown on its own. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
+export class Reactor implements DescriptorObserver {
+  /** Counts batches of readiness. Compared with {@link Descriptor.leasedInTurn} to drop stale entries. */
+  turn = 0
+  readonly #native: Native = native()
+  readonly #epollFd: number
+  readonly #waker: LoopWaker
+  readonly #events = new EpollEvents(EVENTS_PER_TURN)
+  readonly #eventsAddress: number
+  readonly #descriptors: (Descriptor | undefined)[] = []
+  readonly #onImmediate = (): void => this.#takeTurn()
+  readonly #armUnref = (): void => void setImmediate(this.#onImmediate).unref()
+  readonly #armRef = (): void => void setImmediate(this.#onImmediate)
+  #tasks: Task[] = []
+  #spareTasks: Task[] = []
+  #leased = 0
+  #holds = 0
+  #wakerIsRef = false
+  /** 0: no immediate is armed; 1: one that waits for the loop to wake; 2: one that lets the loop not sleep. */
+  #armed = 0
+  #inTurn = false
+
+  /** @throws where a symbol is missing, or with the system error of epoll_create1(2) */
+  constructor() {
+    this.#epollFd = this.#native.epollCreate(EPOLL_CLOEXEC)
+    if (this.#epollFd < 0) throw systemError(this.#native.errno(), 'epoll_create1')
+    exitHooks().closeOnExit(this.#epollFd)
+    this.#eventsAddress = this.#native.addressOf(this.#events.bytes)
+    this.#waker = wakeLoopFor(this.#epollFd)
+  }
+
+  /** Registers a descriptor for its life. @throws the system error of epoll_ctl(2) */
+  opened(descriptor: Descriptor): void {
+    const event = encodeEpollEvent(INTEREST, descriptor.fd)
+    if (this.#native.epollControl(this.#epollFd, EPOLL_CTL_ADD, descriptor.fd, event) !== 0) {
+      throw systemError(this.#native.errno(), 'epoll_ctl')
+    }
+    this.#descriptors[descriptor.fd] = descriptor
+  }
+
+  leased(descriptor: Descriptor): void {
+    descriptor.leasedInTurn = this.turn
+    this.#leased++
+    this.#arm()
+  }
+
+  released(_descriptor: Descriptor): void {
+    this.#leased--
+    // The dissolved socket reports a hang-up, which must be fetched once or the epoll descriptor stays readable.
+    this.#arm()
+  }
+
+  closing(descriptor: Descriptor): void {
+    if (descriptor.state === 'leased') this.#leased--
+    if (this.#descriptors[descriptor.fd] === descriptor) this.unregister(descriptor)
+  }
+
+  /** Takes a descriptor out of the epoll set, for good: it is lent to somebody else or about to be closed. */
+  unregister(descriptor: Descriptor): void {
+    this.#descriptors[descriptor.fd] = undefined
+    const event = encodeEpollEvent(0, descriptor.fd)
+    this.#native.epollControl(this.#epollFd, EPOLL_CTL_DEL, descriptor.fd, event)
+  }
+
+  /** Runs `task` after the readiness of the next batch (of this one, when called within a turn) was handled. */
+  later(task: Task): void {
+    this.#tasks.push(task)
+    if (!this.#inTurn) this.#arm()
+  }
+
+  /** Keeps the process alive until {@link letGo} was called as often. */
+  hold(): void {
+    if (this.#holds++ === 0 && !this.#wakerIsRef) {
+      this.#wakerIsRef = true
+      this.#waker.ref()
+    }
+  }
+
+  letGo(): void {
+    this.#holds--
+    if (this.#holds === 0 && !this.#inTurn) this.#rest()
+  }
+
+  #rest(): void {
+    if (this.#wakerIsRef) {
+      this.#wakerIsRef = false
+      this.#waker.unref()
+    }
+  }
+
+  #takeTurn(): void {
+    this.#armed = 0
+    this.#inTurn = true
+    const turn = ++this.turn
+    const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_TURN, 0)
+    for (let i = 0; i < count; i++) {
+      const descriptor = this.#descriptors[this.#events.fd(i)]
+      // Released and leased again since this batch was fetched: the entry is about the lease before.
+      if (descriptor === undefined || descriptor.leasedInTurn === turn) continue
+      try {
+        descriptor.listener?.onReadiness(this.#events.flags(i))
+      } catch (error) {
+        throwLater(error)
+      }
+    }
+    this.#runTasks()
+    this.#inTurn = false
+    if (this.#holds === 0) this.#rest()
+    if (this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
+  }
+
+  #runTasks(): void {
+    const tasks = this.#tasks
+    this.#tasks = this.#spareTasks
+    for (let i = 0; i < tasks.length; i++) {
+      try {
+        tasks[i]!.run()
+      } catch (error) {
+        throwLater(error)
+      }
+    }
+    tasks.length = 0
+    this.#spareTasks = tasks
+  }
+
+  #arm(): void {
+    if (this.#inTurn) return
+    const wanted = this.#tasks.length > 0 ? 2 : 1
+    if (this.#armed >= wanted) return
+    this.#armed = wanted
+    root.runInAsyncScope(wanted === 2 ? this.#armRef : this.#armUnref)
+  }
+}
+
+let reactorOfThread: Reactor | undefined
+
+/** This thread's reactor, created when first asked for. @throws as the constructor does */
+export function threadReactor(): Reactor {
+  reactorOfThread ??= new Reactor()
+  return reactorOfThread
+}

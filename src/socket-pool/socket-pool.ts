@@ -1,0 +1,302 @@
+/**
+ * A pool of sockets, not of connections: after use, connect(2) with an AF_UNSPEC address *dissolves* the association
+ * and the descriptor is connected again, without close(2), socket(2), socket options or epoll_ctl(2) in between.
+ *
+ * Knows nothing of HTTP. Invariant: a descriptor is leased, idle or closed, and is only ever leased again for the
+ * peer that it was created for (the ISN rule, see peer.ts).
+ */
+import {
+
+  AF_UNIX,
+  IPPROTO_TCP,
+  SHUT_WR,
+  SO_KEEPALIVE,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  TCP_KEEPIDLE,
+  TCP_NODELAY,
+} from '../sys/constants.js'
+import { type ExitHooks, exitHooks } from '../sys/event-loop.js'
+import { type Native, native } from '../sys/native.js'
+import { decodeInternet, type Endpoint, encodeUnspecified, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
+import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
+import { Descriptor, type DescriptorObserver } from './descriptor.js'
+import { IdleDescriptors } from './idle-descriptors.js'
+import { Peer, type PeerAddress } from './peer.js'
+
+/**
+ * What becomes of a socket after use.
+ *
+ * - `dissolve`: connect(AF_UNSPEC) and keep it. The peer, which has closed already, gets an RST that nobody reads.
+ * - `graceful`: shutdown(SHUT_WR) first, so that the peer reads a clean end of stream, at the price of one more call
+ *   and of a TIME_WAIT on the peer's side; then as `dissolve`.
+ * - `off`: close(2), as every other client does.
+ */
+export type RecycleMode = 'dissolve' | 'graceful' | 'off'
+
+/** Options of {@link SocketPool}. */
+export interface SocketPoolOptions {
+  /** @default 'tcp' */
+  type?: 'tcp' | 'udp'
+  /** @default 'dissolve' */
+  recycle?: RecycleMode
+  /** How many idle descriptors are kept over all peers; the least recently used goes first. @default 1024 */
+  maxIdleSockets?: number
+  /** SO_KEEPALIVE on TCP sockets. @default true */
+  keepAlive?: boolean
+  /** TCP_KEEPIDLE in milliseconds, rounded down to whole seconds; below 1 s the kernel's default. @default 60000 */
+  keepAliveInitialDelay?: number
+}
+
+/** Counters of a {@link SocketPool} since its creation; `idle` and `leased` are the present numbers. */
+export interface SocketPoolStats {
+  /** Sockets created: calls of socket(2). */
+  fresh: number
+  /** Leases that were served with a dissolved socket. */
+  recycled: number
+  /** Sockets dissolved and kept. */
+  dissolved: number
+  /** Sockets shut down before they were dissolved; a part of `dissolved`. */
+  graceful: number
+  /** Sockets closed. */
+  closed: number
+  /** Sockets that the kernel refused to dissolve; they were closed instead. */
+  refused: number
+  /** Leases that ended before the peer's FIN was read; where the peer was still there it got an RST. */
+  aborted: number
+  idle: number
+  leased: number
+}
+
+const ONE = Buffer.from(new Int32Array([1]).buffer)
+
+export class SocketPool {
+  readonly #native: Native = native()
+  readonly #hooks: ExitHooks = exitHooks()
+  readonly #unspecified = encodeUnspecified()
+  readonly #isDatagram: boolean
+  readonly #keepAlive: boolean
+  readonly #keepIdleSeconds: number
+  readonly #maxIdle: number
+  readonly #observer: DescriptorObserver | null
+  readonly #idle = new IdleDescriptors()
+  #mode: RecycleMode
+  #probed = false
+  #closed = false
+  #fresh = 0
+  #recycled = 0
+  #dissolved = 0
+  #graceful = 0
+  #closedCount = 0
+  #refused = 0
+  #aborted = 0
+  #leased = 0
+
+  /**
+   * @param observer told of each descriptor's birth, leases and end
+   * @throws RangeError for an option out of its range; and where koffi cannot be loaded
+   */
+  constructor(options: SocketPoolOptions = {}, observer: DescriptorObserver | null = null) {
+    const { type = 'tcp', recycle = 'dissolve', maxIdleSockets = 1024 } = options
+    const { keepAlive = true, keepAliveInitialDelay = 60_000 } = options
+    if (type !== 'tcp' && type !== 'udp') throw new RangeError(`invalid type ${type}`)
+    if (recycle !== 'dissolve' && recycle !== 'graceful' && recycle !== 'off') {
+      throw new RangeError(`invalid recycle ${recycle}`)
+    }
+    if (!Number.isInteger(maxIdleSockets) || maxIdleSockets < 0) throw new RangeError('invalid maxIdleSockets')
+    this.#isDatagram = type === 'udp'
+    this.#mode = recycle
+    this.#maxIdle = maxIdleSockets
+    this.#keepAlive = keepAlive
+    this.#keepIdleSeconds = Math.floor(keepAliveInitialDelay / 1000)
+    this.#observer = observer
+  }
+
+  /** A snapshot of the counters. */
+  get stats(): SocketPoolStats {
+    return {
+      fresh: this.#fresh,
+      recycled: this.#recycled,
+      dissolved: this.#dissolved,
+      graceful: this.#graceful,
+      closed: this.#closedCount,
+      refused: this.#refused,
+      aborted: this.#aborted,
+      idle: this.#idle.size,
+      leased: this.#leased,
+    }
+  }
+
+  /**
+   * A socket for one use: non-blocking, close-on-exec, not connected. Give it back with {@link release} or
+   * {@link discard}.
+   *
+   * @throws RangeError when the address is not one
+   * @throws a Node-style system error when socket(2) or bind(2) fails (EMFILE only after idle sockets were closed)
+   */
+  lease(peer: Peer | PeerAddress): Descriptor {
+    const target = peer instanceof Peer ? peer : Peer.internet(peer)
+    let descriptor = this.#idle.pop(target.key)
+    if (descriptor === undefined) {
+      descriptor = this.#open(target)
+    } else {
+      descriptor.state = 'leased'
+      this.#recycled++
+    }
+    this.#leased++
+    this.#observer?.leased(descriptor)
+    return descriptor
+  }
+
+  /**
+   * connect(2) to the descriptor's peer.
+   *
+   * @returns 0 when the connection is there at once, EINPROGRESS when it is on its way (the usual answer for TCP),
+   *   another positive errno when it failed: then {@link discard} the descriptor
+   */
+  connect({ fd, peer }: Descriptor): number {
+    if (this.#native.connect(fd, peer.remote, peer.remote.length) === 0) return 0
+    return this.#native.errno()
+  }
+
+  /**
+   * Where the socket is bound to: getsockname(2). Stale between a release and the next connect.
+   *
+   * @throws a Node-style system error
+   */
+  localEndpoint({ fd }: Descriptor): Endpoint | null {
+    const address = Buffer.alloc(SOCKADDR_STORAGE_SIZE)
+    const length = Buffer.from(new Uint32Array([SOCKADDR_STORAGE_SIZE]).buffer)
+    if (this.#native.getsockname(fd, address, length) !== 0) throw systemError(this.#native.errno(), 'getsockname')
+    return decodeInternet(address)
+  }
+
+  /**
+   * Ends a lease whose connection has come to its regular end: the peer's FIN was read, or it is UDP. Dissolves the
+   * socket by the pool's {@link RecycleMode} and keeps it; what cannot be kept is closed.
+   */
+  release(descriptor: Descriptor): void {
+    if (this.#mode === 'graceful' && !this.#isDatagram && this.#native.shutdown(descriptor.fd, SHUT_WR) === 0) {
+      this.#graceful++
+    }
+    this.#recycle(descriptor)
+  }
+
+  /**
+   * Ends a lease at once, whatever state its connection is in: where the peer is still there it is reset, the ABORT of
+   * RFC 9293 3.10.5. The descriptor is kept as by {@link release}.
+   */
+  abort(descriptor: Descriptor): void {
+    this.#aborted++
+    this.#recycle(descriptor)
+  }
+
+  #recycle(descriptor: Descriptor): void {
+    if (descriptor.state !== 'leased') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+    if (this.#canKeep(descriptor) && this.#dissolve(descriptor.fd)) {
+      this.#dissolved++
+      this.#leased--
+      descriptor.state = 'idle'
+      descriptor.listener = null
+      this.#observer?.released(descriptor)
+      this.#idle.push(descriptor)
+      if (this.#idle.size > this.#maxIdle) this.#evict()
+    } else {
+      this.discard(descriptor)
+    }
+  }
+
+  /** Ends a lease by closing the descriptor: after a failed connect(2), whose socket POSIX leaves unspecified. */
+  discard(descriptor: Descriptor): void {
+    if (descriptor.state !== 'leased') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+    this.#leased--
+    this.#close(descriptor)
+  }
+
+  /** Closes what is idle; what is leased is closed as its lease ends. */
+  close(): void {
+    this.#closed = true
+    while (this.#idle.size > 0) this.#evict()
+  }
+
+  #canKeep(descriptor: Descriptor): boolean {
+    // Unix stream sockets cannot be dissolved (EINVAL); a lent socket may have left a duplicate behind.
+    return !this.#closed && this.#mode !== 'off' && descriptor.peer.domain !== AF_UNIX && !descriptor.lent
+  }
+
+  #dissolve(fd: number): boolean {
+    if (this.#native.connect(fd, this.#unspecified, this.#unspecified.length) === 0) return true
+    this.#refused++
+    return false
+  }
+
+  #open(peer: Peer): Descriptor {
+    const fd = this.#socket(peer.domain)
+    this.#fresh++
+    this.#hooks.closeOnExit(fd)
+    const descriptor = new Descriptor(fd, peer)
+    try {
+      if (!this.#isDatagram && peer.domain !== AF_UNIX) this.#configure(fd)
+      if (peer.local !== null && this.#native.bind(fd, peer.local, peer.local.length) !== 0) {
+        throw systemError(this.#native.errno(), 'bind', peer.target)
+      }
+      if (!this.#probed) this.#probe(fd, peer)
+      this.#observer?.opened(descriptor)
+    } catch (error) {
+      this.#hooks.forget(fd)
+      this.#native.close(fd)
+      this.#closedCount++
+      throw error
+    }
+    return descriptor
+  }
+
+  #socket(domain: number): number {
+    const type = (this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC
+    for (;;) {
+      const fd = this.#native.socket(domain, type, 0)
+      if (fd >= 0) return fd
+      const errno = this.#native.errno()
+      // Idle descriptors of other peers are worth less than this request.
+      if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, 'socket')
+      this.#evict()
+    }
+  }
+
+  #configure(fd: number): void {
+    this.#native.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, ONE.length)
+    if (!this.#keepAlive) return
+    this.#native.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, ONE, ONE.length)
+    if (this.#keepIdleSeconds < 1) return
+    const seconds = Buffer.from(new Int32Array([this.#keepIdleSeconds]).buffer)
+    this.#native.setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds, seconds.length)
+  }
+
+  /** gVisor and other sandboxes refuse AF_UNSPEC: found out once, on a socket that has nothing to lose. */
+  #probe(fd: number, peer: Peer): void {
+    if (this.#mode === 'off' || peer.domain === AF_UNIX) return
+    this.#probed = true
+    if (this.#native.connect(fd, this.#unspecified, this.#unspecified.length) !== 0) {
+      this.#refused++
+      this.#mode = 'off'
+    }
+  }
+
+  #evict(): void {
+    const descriptor = this.#idle.takeOldest()
+    if (descriptor !== undefined) this.#close(descriptor)
+  }
+
+  #close(descriptor: Descriptor): void {
+    this.#observer?.closing(descriptor)
+    this.#hooks.forget(descriptor.fd)
+    descriptor.state = 'closed'
+    descriptor.listener = null
+    this.#native.close(descriptor.fd)
+    this.#closedCount++
+  }
+}
+

@@ -1,0 +1,43 @@
+/**
+ * errno values to errors of the shape that Node's own system errors have: `code`, `errno`, `syscall`, and `address`
+ * and `port` where an address was involved.
+ */
+import { constants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+
+export const { EAGAIN, EBUSY, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNRESET, EPIPE } = constants.errno
+
+/** What Node puts on errors of failed system calls. */
+export interface SystemError extends Error {
+  code: string
+  /** Negative, as libuv reports it. */
+  errno: number
+  syscall: string
+  address?: string
+  port?: number
+}
+
+/**
+ * @param errno positive, as the C library reports it
+ * @param target where the call went: an IP literal and port, or a path
+ */
+export function systemError(errno: number, syscall: string, target?: { address: string; port?: number }): SystemError {
+  const code = getSystemErrorName(-errno)
+  let message = `${syscall} ${code}`
+  if (target !== undefined) {
+    message += ` ${target.address}`
+    if (target.port !== undefined) message += `:${target.port}`
+  }
+  const error = new Error(message) as SystemError
+  error.errno = -errno
+  error.code = code
+  error.syscall = syscall
+  if (target !== undefined) {
+    error.address = target.address
+    if (target.port !== undefined) error.port = target.port
+  }
+  return error
+}
+
+/** The call would have to wait, or was interrupted before it did anything: neither is a failure. */
+export const isRetryable = (errno: number): boolean => errno === EAGAIN || errno === EINTR

@@ -1,0 +1,66 @@
+/**
+ * From a host to the addresses to try, in Node's order: an IP literal as it is, anything else through `lookup`.
+ */
+import { type LookupAddress, type LookupOptions, lookup as dnsLookup } from 'node:dns'
+import { isIP } from 'node:net'
+
+/** The signature of `dns.lookup`, as `net.connect` takes it. */
+export type LookupFunction = (
+  hostname: string,
+  options: LookupOptions,
+  callback: (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void,
+) => void
+
+export interface AddressOptions {
+  lookup?: LookupFunction | undefined
+  /** 4 or 6 restricts the answers; 0 does not. */
+  family: number
+  /** Flags of getaddrinfo(3). */
+  hints?: number | undefined
+  /** Try all answers (RFC 8305), not only the first. */
+  autoSelectFamily: boolean
+}
+
+/**
+ * Calls back with at least one address, or with the resolver's error.
+ *
+ * @param hostname IPv6 literals without brackets
+ */
+export function resolveAddresses(
+  hostname: string,
+  { lookup = dnsLookup as LookupFunction, family, hints, autoSelectFamily }: AddressOptions,
+  callback: (error: Error | null, addresses: LookupAddress[]) => void,
+): void {
+  const literalFamily = isIP(hostname)
+  if (literalFamily !== 0) {
+    callback(null, [{ address: hostname, family: literalFamily }])
+    return
+  }
+  const all = autoSelectFamily && family === 0
+  const options: LookupOptions = { family, all }
+  if (hints !== undefined) options.hints = hints
+  lookup(hostname, options, (error, answer, answerFamily) => {
+    if (error) return callback(error, [])
+    const found = Array.isArray(answer) ? answer : [{ address: answer, family: answerFamily ?? isIP(answer) }]
+    const invalid = found.find(({ address }) => isIP(address) === 0)
+    if (found.length === 0 || invalid !== undefined) {
+      const error = new TypeError(`Invalid IP address: ${invalid?.address}`) as NodeJS.ErrnoException
+      error.code = 'ERR_INVALID_IP_ADDRESS'
+      return callback(error, [])
+    }
+    callback(null, interleave(found))
+  })
+}
+
+/** Families by turns, beginning with that of the first answer: RFC 8305 4, as Node's net does it. */
+export function interleave(addresses: readonly LookupAddress[]): LookupAddress[] {
+  const first = addresses[0]?.family
+  const preferred = addresses.filter(({ family }) => family === first)
+  const others = addresses.filter(({ family }) => family !== first)
+  const order: LookupAddress[] = []
+  for (let i = 0; i < Math.max(preferred.length, others.length); i++) {
+    if (i < preferred.length) order.push(preferred[i]!)
+    if (i < others.length) order.push(others[i]!)
+  }
+  return order
+}

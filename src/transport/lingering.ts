@@ -1,0 +1,76 @@
+/**
+ * The end of a TCP connection that its owner is done with: waits for the peer's FIN, so that the reset which dissolving
+ * sends meets a peer that has closed already and can never be mistaken for a failure.
+ *
+ * A connection that we end ourselves is shut down first. The wait is bounded: a peer that does not close is first shown
+ * our own FIN, then the connection is aborted.
+ */
+import { SHUT_WR } from '../sys/constants.js'
+import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
+import { native } from '../sys/native.js'
+import { isRetryable } from '../sys/system-error.js'
+import { Deadline } from '../reactor/deadlines.js'
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
+import type { Tcp } from './tcp.js'
+import type { Initiator } from './wire.js'
+
+/** How long the peer may take, in milliseconds, before and again after our own FIN. */
+export const LINGER_TIMEOUT_MS = 1000
+
+/** What a peer may still send; more is no longer a peer that is closing. */
+const DISCARD_LIMIT = 1 << 20
+const discarded = Buffer.allocUnsafeSlow(65_536)
+
+export class Lingering implements ReadinessListener {
+  readonly #tcp: Tcp
+  readonly #descriptor: Descriptor
+  readonly #deadline = new Deadline(() => this.#onDeadline())
+  #isShutDown = false
+  #discarded = 0
+
+  constructor(tcp: Tcp, descriptor: Descriptor, initiator: Initiator) {
+    this.#tcp = tcp
+    this.#descriptor = descriptor
+    descriptor.listener = this
+    tcp.lingeringBegins()
+    if (initiator === 'self') this.#shutDown()
+    tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
+  }
+
+  onReadiness(flags: number): void {
+    if (isPeerClosed(flags)) this.#end(true)
+    else if (isReadable(flags)) this.#discard()
+  }
+
+  #discard(): void {
+    for (;;) {
+      const length = native().recv(this.#descriptor.fd, discarded, discarded.length, 0)
+      if (length === 0) return this.#end(true)
+      if (length < 0) {
+        if (!isRetryable(native().errno())) this.#end(false)
+        return
+      }
+      this.#discarded += length
+      if (this.#discarded > DISCARD_LIMIT) return this.#end(false)
+      if (length < discarded.length) return
+    }
+  }
+
+  #shutDown(): void {
+    this.#isShutDown = true
+    native().shutdown(this.#descriptor.fd, SHUT_WR)
+  }
+
+  #onDeadline(): void {
+    if (this.#isShutDown) return this.#end(false)
+    this.#shutDown()
+    this.#tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
+  }
+
+  #end(peerClosed: boolean): void {
+    this.#tcp.deadlines.stop(this.#deadline)
+    if (peerClosed) this.#tcp.sockets.release(this.#descriptor)
+    else this.#tcp.sockets.abort(this.#descriptor)
+    this.#tcp.lingeringEnds()
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Connecting: resolves the host, then tries its addresses one after the other on leased descriptors, as Node's
+ * `autoSelectFamily` does it (RFC 8305): an attempt that fails, or takes longer than its share, makes room for the next.
+ * One timeout bounds the whole.
+ */
+import type { LookupAddress } from 'node:dns'
+import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
+import { hasFailed, isWritable } from '../sys/epoll-event.js'
+import { native } from '../sys/native.js'
+import { EINPROGRESS, type SystemError, systemError } from '../sys/system-error.js'
+import { Deadline } from '../reactor/deadlines.js'
+import { inRootContext } from '../reactor/reactor.js'
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
+import { Peer } from '../socket-pool/peer.js'
+import { ConnectTimeoutError } from '../errors.js'
+import { type AddressOptions, resolveAddresses } from './addresses.js'
+import type { Tcp } from './tcp.js'
+import { TcpWire } from './tcp-wire.js'
+
+/** Where to connect to, and how. One object per origin: it keeps the encoded addresses of an IP literal. */
+export interface TcpTarget extends AddressOptions {
+  /** IPv6 literals without brackets. */
+  hostname: string
+  port: number
+  /** A Unix socket's path instead of host and port. */
+  socketPath?: string | undefined
+  localAddress?: string | undefined
+  localPort?: number | undefined
+  /** In milliseconds, over all attempts and the name's resolution; 0: none. */
+  connectTimeout: number
+  /** In milliseconds, for each address but the last. */
+  attemptTimeout: number
+}
+
+export type ConnectCallback = (error: Error | null, wire: TcpWire | null) => void
+
+const peersOfTarget = new WeakMap<TcpTarget, Map<string, Peer>>()
+
+/** One attempt to connect to one target. Calls back once, never from within {@link start}. */
+export class TcpConnect implements ReadinessListener {
+  readonly #tcp: Tcp
+  readonly #target: TcpTarget
+  readonly #callback: ConnectCallback
+  readonly #timeout = new Deadline(() => this.#onTimeout())
+  #attemptTimeout: Deadline | null = null
+  #peers: Peer[] = []
+  #next = 0
+  #descriptor: Descriptor | null = null
+  #errors: Error[] = []
+  #attempted: string[] = []
+  #isOver = false
+
+  constructor(tcp: Tcp, target: TcpTarget, callback: ConnectCallback) {
+    this.#tcp = tcp
+    this.#target = target
+    this.#callback = callback
+  }
+
+  start(): this {
+    const target = this.#target
+    this.#tcp.deadlines.start(this.#timeout, target.connectTimeout)
+    if (target.socketPath !== undefined) {
+      this.#tryUnix(target.socketPath)
+      return this
+    }
+    resolveAddresses(target.hostname, target, (error, addresses) => {
+      if (this.#isOver) return
+      if (error !== null) this.#later(() => this.#end(error))
+      else inRootContext(() => this.#tryAddresses(addresses))
+    })
+    return this
+  }
+
+  /** Gives up; the callback is not called. */
+  cancel(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stopTimers()
+    this.#discardAttempt()
+  }
+
+  onReadiness(flags: number): void {
+    const descriptor = this.#descriptor
+    if (descriptor === null || !isWritable(flags)) return
+    const errno = hasFailed(flags) ? pendingError(descriptor.fd) : 0
+    if (errno === 0 && hasFailed(flags) && !isConnected(descriptor.fd)) return
+    if (errno !== 0) {
+      this.#attemptFailed(systemError(errno, 'connect', descriptor.peer.target))
+    } else {
+      this.#descriptor = null
+      this.#isOver = true
+      this.#stopTimers()
+      const wire = new TcpWire(this.#tcp, descriptor)
+      this.#callback(null, wire)
+    }
+  }
+
+  #tryUnix(path: string): void {
+    try {
+      this.#peers = [Peer.unix(path)]
+    } catch (error) {
+      this.#later(() => this.#end(error as Error))
+      return
+    }
+    this.#tryNext()
+  }
+
+  #tryAddresses(addresses: LookupAddress[]): void {
+    try {
+      this.#peers = addresses.map(({ address }) => peerOf(this.#target, address))
+    } catch (error) {
+      this.#later(() => this.#end(error as Error))
+      return
+    }
+    this.#tryNext()
+  }
+
+  #tryNext(): void {
+    const peer = this.#peers[this.#next++]
+    if (peer === undefined) {
+      this.#later(() => this.#end(this.#failure()))
+      return
+    }
+    if (peer.port !== undefined) this.#attempted.push(`${peer.address}:${peer.port}`)
+    let descriptor: Descriptor
+    try {
+      descriptor = this.#tcp.sockets.lease(peer)
+    } catch (error) {
+      this.#errors.push(error as Error)
+      this.#tryNext()
+      return
+    }
+    this.#descriptor = descriptor
+    descriptor.listener = this
+    const errno = this.#tcp.sockets.connect(descriptor)
+    if (errno !== 0 && errno !== EINPROGRESS) {
+      this.#attemptFailed(systemError(errno, 'connect', peer.target))
+    } else if (this.#next < this.#peers.length) {
+      this.#attemptTimeout ??= new Deadline(() => this.#onAttemptTimeout())
+      this.#tcp.deadlines.start(this.#attemptTimeout, this.#target.attemptTimeout)
+    }
+  }
+
+  #attemptFailed(error: Error): void {
+    this.#errors.push(error)
+    this.#discardAttempt()
+    this.#tryNext()
+  }
+
+  #onAttemptTimeout(): void {
+    const { peer } = this.#descriptor!
+    const error = new Error(`connect ETIMEDOUT ${peer.address}:${peer.port}`) as SystemError
+    Object.assign(error, { code: 'ETIMEDOUT', errno: -110, syscall: 'connect', ...peer.target })
+    this.#attemptFailed(error)
+  }
+
+  #onTimeout(): void {
+    const { hostname, port, connectTimeout } = this.#target
+    const attempted =
+      this.#attempted.length > 1
+        ? `attempted addresses: ${this.#attempted.join(', ')}`
+        : `attempted address: ${hostname}:${port}`
+    this.#end(new ConnectTimeoutError(`Connect Timeout Error (${attempted}, timeout: ${connectTimeout}ms)`))
+  }
+
+  /** As Node reports it: the one error there is, or all of them with the code of the first. */
+  #failure(): Error {
+    const [first] = this.#errors
+    if (this.#errors.length === 1 && first !== undefined) return first
+    const aggregate = new AggregateError(this.#errors) as AggregateError & { code?: string }
+    const { code } = first as SystemError
+    if (code !== undefined) aggregate.code = code
+    return aggregate
+  }
+
+  #end(error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stopTimers()
+    this.#discardAttempt()
+    this.#callback(error, null)
+  }
+
+  #later(run: () => void): void {
+    this.#tcp.reactor.later({ run })
+  }
+
+  #stopTimers(): void {
+    this.#tcp.deadlines.stop(this.#timeout)
+    if (this.#attemptTimeout !== null) this.#tcp.deadlines.stop(this.#attemptTimeout)
+  }
+
+  #discardAttempt(): void {
+    if (this.#attemptTimeout !== null) this.#tcp.deadlines.stop(this.#attemptTimeout)
+    if (this.#descriptor === null) return
+    this.#tcp.sockets.discard(this.#descriptor)
+    this.#descriptor = null
+  }
+}
+
+function peerOf(target: TcpTarget, address: string): Peer {
+  let peers = peersOfTarget.get(target)
+  if (peers === undefined) {
+    peers = new Map()
+    peersOfTarget.set(target, peers)
+  }
+  let peer = peers.get(address)
+  if (peer === undefined) {
+    const { port, localAddress, localPort } = target
+    peer = Peer.internet({ address, port, localAddress, localPort })
+    peers.set(address, peer)
+  }
+  return peer
+}
+
+const value = Buffer.alloc(4)
+const valueLength = Buffer.from(new Uint32Array([4]).buffer)
+const address = Buffer.alloc(128)
+const addressLength = new Uint32Array(1)
+
+/** SO_ERROR, which reading clears. */
+function pendingError(fd: number): number {
+  if (native().getsockopt(fd, SOL_SOCKET, SO_ERROR, value, valueLength) !== 0) return native().errno()
+  return new Int32Array(value.buffer, value.byteOffset, 1)[0]!
+}
+
+function isConnected(fd: number): boolean {
+  addressLength[0] = address.length
+  return native().getpeername(fd, address, Buffer.from(addressLength.buffer)) === 0
+}

@@ -1,0 +1,197 @@
+/** A TCP connection on a leased descriptor: system calls, a queue for what the kernel does not take, and the end. */
+import { Buffer } from 'node:buffer'
+import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
+import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
+import { type Native, native } from '../sys/native.js'
+import { ECONNRESET, isRetryable, systemError } from '../sys/system-error.js'
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
+import { Lingering } from './lingering.js'
+import type { Tcp } from './tcp.js'
+import { type Initiator, Received, type SocketInfo, type Wire, type WireListener } from './wire.js'
+
+/** Room for a request's head; what is longer goes through memory of its own. */
+const SCRATCH_SIZE = 16_384
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE)
+
+/** Largest piece that is received past the parser, in bytes: as much as undici hands out at once. */
+const CHUNK_SIZE = 65_536
+
+let windowView: Buffer | null = null
+let windowAddress = 0
+
+/** The receive window moves only when the wasm memory grows, and then it is another view. */
+function addressOfWindow(window: Buffer): number {
+  if (window !== windowView) {
+    windowView = window
+    windowAddress = native().addressOf(window)
+  }
+  return windowAddress
+}
+
+export class TcpWire implements Wire, ReadinessListener {
+  listener: WireListener | null = null
+  isPeerClosed = false
+  error: Error | null = null
+  readonly #native: Native = native()
+  readonly #tcp: Tcp
+  readonly #descriptor: Descriptor
+  #queue: Uint8Array[] | null = null
+  #bytesRead = 0
+  #bytesWritten = 0
+
+  /** Takes over a connected descriptor. */
+  constructor(tcp: Tcp, descriptor: Descriptor) {
+    this.#tcp = tcp
+    this.#descriptor = descriptor
+    descriptor.listener = this
+  }
+
+  get isBlocked(): boolean {
+    return this.#queue !== null
+  }
+
+  get info(): SocketInfo {
+    const { peer } = this.#descriptor
+    const isOpen = this.#descriptor.listener === this
+    const local = isOpen ? this.#tcp.sockets.localEndpoint(this.#descriptor) : null
+    const info: SocketInfo = { bytesWritten: this.#bytesWritten, bytesRead: this.#bytesRead }
+    if (local !== null) {
+      info.localAddress = local.address
+      info.localPort = local.port
+    }
+    if (peer.port !== undefined) {
+      info.remoteAddress = peer.address
+      info.remotePort = peer.port
+      info.remoteFamily = peer.address.includes(':') ? 'IPv6' : 'IPv4'
+    }
+    return info
+  }
+
+  onReadiness(flags: number): void {
+    if (isPeerClosed(flags)) this.isPeerClosed = true
+    // Reading comes first: what the peer said before it reset the connection is still there to be read.
+    if (isReadable(flags)) this.listener?.onReadable()
+    if (this.#queue !== null && isWritable(flags)) this.#flush()
+  }
+
+  receive(window: Buffer): number {
+    const length = this.#native.recvAt(this.#descriptor.fd, addressOfWindow(window), window.length, 0)
+    return length > 0 ? this.#count(length) : this.#notReceived(length)
+  }
+
+  receiveChunk(limit: number): Buffer | number {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(limit, CHUNK_SIZE))
+    const length = this.#native.recv(this.#descriptor.fd, chunk, chunk.length, 0)
+    if (length <= 0) return this.#notReceived(length)
+    this.#count(length)
+    // A short read would keep the whole piece alive.
+    return length < chunk.length ? Buffer.copyBytesFrom(chunk, 0, length) : chunk
+  }
+
+  probe(): number {
+    const flags = MSG_PEEK | MSG_DONTWAIT
+    const length = this.#native.recv(this.#descriptor.fd, scratch, 1, flags)
+    return length > 0 ? length : this.#notReceived(length)
+  }
+
+  send(bytes: Uint8Array, more: boolean): void {
+    if (this.#queue !== null) this.#queue.push(bytes)
+    else this.#sendNow(bytes, bytes.length, more)
+  }
+
+  sendLatin1(text: string, more: boolean): void {
+    if (this.#queue !== null || text.length > SCRATCH_SIZE) {
+      this.send(Buffer.from(text, 'latin1'), more)
+    } else {
+      this.#sendNow(scratch, scratch.write(text, 'latin1'), more)
+    }
+  }
+
+  finish(initiator: Initiator): void {
+    this.listener = null
+    this.#queue = null
+    if (this.isPeerClosed) this.#tcp.sockets.release(this.#descriptor)
+    else new Lingering(this.#tcp, this.#descriptor, initiator)
+  }
+
+  abort(): void {
+    this.listener = null
+    this.#queue = null
+    this.#tcp.sockets.abort(this.#descriptor)
+  }
+
+  #count(length: number): number {
+    this.#bytesRead += length
+    return length
+  }
+
+  #notReceived(length: number): number {
+    // After a failed send the kernel may report an end of stream that the peer never sent.
+    if (this.error !== null) return Received.Failed
+    if (length === 0) {
+      this.isPeerClosed = true
+      return Received.End
+    }
+    const errno = this.#native.errno()
+    if (isRetryable(errno)) return Received.Nothing
+    this.error = systemError(errno, 'read')
+    return Received.Failed
+  }
+
+  #sendNow(bytes: Uint8Array, length: number, more: boolean): void {
+    const flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL
+    const sent = this.#native.send(this.#descriptor.fd, bytes, length, flags)
+    if (sent === length) {
+      this.#bytesWritten += sent
+    } else if (sent >= 0) {
+      this.#bytesWritten += sent
+      this.#enqueue(bytes, sent, length)
+    } else {
+      const errno = this.#native.errno()
+      if (isRetryable(errno)) this.#enqueue(bytes, 0, length)
+      else this.#fail(errno)
+    }
+  }
+
+  #enqueue(bytes: Uint8Array, from: number, to: number): void {
+    const rest = bytes === scratch ? Buffer.copyBytesFrom(scratch, from, to - from) : bytes.subarray(from, to)
+    this.#queue ??= []
+    this.#queue.unshift(rest)
+  }
+
+  #flush(): void {
+    const queue = this.#queue!
+    while (queue.length > 0) {
+      const bytes = queue[0]!
+      const flags = queue.length > 1 ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL
+      const sent = this.#native.send(this.#descriptor.fd, bytes, bytes.length, flags)
+      if (sent < 0) {
+        const errno = this.#native.errno()
+        if (!isRetryable(errno)) this.#fail(errno)
+        return
+      }
+      this.#bytesWritten += sent
+      if (sent < bytes.length) {
+        queue[0] = bytes.subarray(sent)
+        return
+      }
+      queue.shift()
+    }
+    this.#queue = null
+    this.listener?.onDrain()
+  }
+
+  /**
+   * The peer takes no more bytes. What it said before may still be there to be read, and tells more than this error:
+   * the owner finds either out by reading.
+   */
+  #fail(errno: number): void {
+    this.error ??= systemError(errno, 'write')
+    this.#queue = []
+    this.#tcp.reactor.later({ run: () => this.listener?.onReadable() })
+  }
+}
+
+/** Reset by the peer, as seen by read or write. */
+export const isReset = (error: Error): boolean =>
+  (error as Partial<ReturnType<typeof systemError>>).errno === -ECONNRESET

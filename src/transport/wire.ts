@@ -1,0 +1,71 @@
+/**
+ * What a connection needs of the transport below it, whatever that is: TCP over a recycled descriptor, or a stream of
+ * Node's. Reading is pulled by the connection, into memory of its choice; writing is pushed and may queue.
+ */
+import type { Buffer } from 'node:buffer'
+
+/** Answers of {@link Wire.receive} that are not a number of bytes. */
+export const Received = {
+  /** The peer's FIN: nothing more will come. */
+  End: 0,
+  /** Nothing is there now; {@link WireListener.onReadable} will tell. */
+  Nothing: -1,
+  /** The connection failed; see {@link Wire.error}. */
+  Failed: -2,
+} as const
+
+/** Who owns a wire. Calls come from the event loop, never from within a call to the wire. */
+export interface WireListener {
+  /** There may be something to receive: bytes, FIN or a failure. */
+  onReadable(): void
+  /** Everything that was queued has been handed to the kernel. */
+  onDrain(): void
+}
+
+/** undici's `SocketError.socket`. */
+export interface SocketInfo {
+  localAddress?: string
+  localPort?: number
+  remoteAddress?: string
+  remotePort?: number
+  remoteFamily?: string
+  timeout?: number
+  bytesWritten?: number
+  bytesRead?: number
+}
+
+/** Who decided that a connection ends: the peer, whose FIN is on its way, or we. */
+export type Initiator = 'peer' | 'self'
+
+export interface Wire {
+  listener: WireListener | null
+  /** The peer's FIN has arrived; there may still be bytes before it. */
+  readonly isPeerClosed: boolean
+  /** Bytes wait for room in the kernel's send buffer. */
+  readonly isBlocked: boolean
+  /** Why the last receive or send failed. */
+  readonly error: Error | null
+  readonly info: SocketInfo
+  /** Receives into `window`. @returns the number of bytes, or one of {@link Received} */
+  receive(window: Buffer): number
+  /** Receives up to `limit` bytes into memory of their own. @returns the bytes, or one of {@link Received} */
+  receiveChunk(limit: number): Buffer | number
+  /**
+   * Whether the connection, between two messages, is as it should be: open, with nothing to receive.
+   *
+   * @returns the answer of a peek: bytes, or one of {@link Received}
+   */
+  probe(): number
+  /**
+   * Sends, or queues what does not fit. The memory must not change before it has been sent.
+   *
+   * @param more further bytes follow at once: the kernel may wait for them
+   */
+  send(bytes: Uint8Array, more: boolean): void
+  /** As {@link send}, for text whose characters are bytes. */
+  sendLatin1(text: string, more: boolean): void
+  /** Ends the connection in good order, the peer's FIN awaited. The owner hears nothing more. */
+  finish(initiator: Initiator): void
+  /** Ends the connection at once. The owner hears nothing more. */
+  abort(): void
+}
