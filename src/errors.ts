@@ -1,8 +1,9 @@
 /**
- * The one place where errors of the kernel and of the protocol become undici's classes. Connect errors, resets and
- * resolver errors pass through as the system errors that they are, as undici lets them through.
+ * The one place where errors of the protocol become undici's classes. Errors of system calls and of the resolver pass
+ * through as they are, as undici lets them through.
  */
 import { errors } from 'undici'
+import type { ProtocolError } from './http1/protocol-error.js'
 
 export const {
   BodyTimeoutError,
@@ -11,13 +12,57 @@ export const {
   ConnectTimeoutError,
   HeadersOverflowError,
   HeadersTimeoutError,
-  HTTPParserError,
   InformationalError,
   InvalidArgumentError,
+  MaxOriginsReachedError,
   NotSupportedError,
   RequestAbortedError,
   RequestContentLengthMismatchError,
   ResponseContentLengthMismatchError,
   ResponseExceededMaxSizeError,
-  SocketError,
 } = errors
+
+/** undici's `SocketError.socket`. */
+export interface SocketInfo {
+  localAddress?: string
+  localPort?: number
+  remoteAddress?: string
+  remotePort?: number
+  remoteFamily?: string
+  timeout?: number
+  bytesWritten?: number
+  bytesRead?: number
+}
+
+// undici's types leave out what its classes take.
+const SocketErrorClass = errors.SocketError as unknown as new (message: string, socket: SocketInfo | null) => Error
+const HTTPParserErrorClass = errors.HTTPParserError as unknown as new (
+  message: string,
+  code: string | undefined,
+  data: Buffer | undefined,
+) => Error
+
+/** @param message one of undici's: 'other side closed', 'closed', 'bad response', 'bad upgrade' */
+export function socketError(message: string, info: SocketInfo | null): Error {
+  return new SocketErrorClass(message, info)
+}
+
+/** @param info the connection's addresses and counters, for the errors that carry them */
+export function fromProtocolError(error: ProtocolError, info: () => SocketInfo | null): Error {
+  switch (error.kind) {
+    case 'parse':
+      return new HTTPParserErrorClass(error.message, error.parserCode, error.data)
+    case 'header-overflow':
+      return new HeadersOverflowError()
+    case 'body-overflow':
+      return new ResponseExceededMaxSizeError()
+    case 'length-mismatch':
+      return new ResponseContentLengthMismatchError()
+    case 'closed':
+      return socketError('other side closed', info())
+    case 'bad-response':
+      return socketError('bad response', info())
+    case 'bad-upgrade':
+      return socketError('bad upgrade', info())
+  }
+}

@@ -35,11 +35,6 @@ export class ProtocolError extends Error {
   }
 
   static parse(reason: string, parserCode: string, data: Buffer): ProtocolError {
-    return new ProtocolError(
-      'parse',
-      `Response does not match the HTTP/1.1 protocol (${reason})`,
-      parserCode,
-      data,
-    )
+    return new ProtocolError('parse', `Response does not match the HTTP/1.1 protocol (${reason})`, parserCode, data)
   }
 }

@@ -61,6 +61,10 @@ export class ResponseReader {
   /** Decoded chunks, and the end behind them, that wait for the sink to resume. */
   #chunks: Buffer[] | null = null
   #endIsDue = false
+  /** What is wrong behind the chunks that wait. */
+  #failure: ProtocolError | null = null
+  /** FIN came while the sink paused. */
+  #finIsDue = false
   /** Events are being delivered further up the stack, which goes on after a pause that was taken back. */
   #isDelivering = false
   #remaining = 0
@@ -85,9 +89,9 @@ export class ResponseReader {
     return this.#parser !== null || this.#state !== 'head'
   }
 
-  /** There are received bytes that the sink has not seen yet. */
+  /** Something was received, be it FIN, that the sink has not seen yet: it waits for {@link resume}. */
   get hasBacklog(): boolean {
-    return this.#rest !== null || this.#chunks !== null
+    return this.#rest !== null || this.#chunks !== null || this.#finIsDue
   }
 
   /**
@@ -121,12 +125,17 @@ export class ResponseReader {
       if (error !== null) return error
     }
     const rest = this.#rest
-    if (rest === null || this.#paused) return null
-    this.#rest = null
-    rest.copy(receiveWindow())
-    windowOwner = this
-    this.#input = rest
-    return this.#run(rest.length)
+    if (rest !== null && !this.#paused) {
+      this.#rest = null
+      rest.copy(receiveWindow())
+      windowOwner = this
+      this.#input = rest
+      const error = this.#run(rest.length)
+      if (error !== null) return error
+    }
+    if (!this.#finIsDue || this.#paused) return null
+    this.#finIsDue = false
+    return this.receiveEnd()
   }
 
   /** No more events, ever. */
@@ -137,16 +146,18 @@ export class ResponseReader {
     this.#chunks = null
     this.#carried = null
     this.#endIsDue = false
+    this.#failure = null
+    this.#finIsDue = false
   }
 
-  /** The window holds `length` new bytes. @returns the error in them, or `null` */
+  /** The window holds `length` new bytes; not while {@link hasBacklog}. @returns the error in them, or `null` */
   receive(length: number): ProtocolError | null {
     windowOwner = this
     this.#input = null
     return this.#run(length)
   }
 
-  /** `chunk` was received past the window; it is not longer than {@link directRoom} was. */
+  /** `chunk` was received past the window, not while paused; it is not longer than {@link directRoom} was. */
   receiveBody(chunk: Buffer): ProtocolError | null {
     if (!this.#deliver(chunk)) return new ProtocolError('body-overflow')
     if (this.#state === 'sized') {
@@ -158,8 +169,17 @@ export class ResponseReader {
     return null
   }
 
-  /** The peer's FIN. Ends a body that it delimits. @returns the error when it came too early, or `null` */
+  /**
+   * The peer's FIN. Ends a body that it delimits. While the sink pauses it is kept as bytes are, and then
+   * {@link resume} returns what this would have.
+   *
+   * @returns the error when it came too early, or `null`
+   */
   receiveEnd(): ProtocolError | null {
+    if (this.hasBacklog || (this.#paused && this.#state === 'until-close')) {
+      this.#finIsDue = true
+      return null
+    }
     switch (this.#state) {
       case 'until-close':
         this.#step('close')
@@ -203,7 +223,7 @@ export class ResponseReader {
   #consume(end: number): ProtocolError | null {
     let position = 0
     while (position < end) {
-      if (this.#paused) {
+      if (this.#paused && this.#state !== 'closed') {
         this.#rest = this.#copyOfInput(end).subarray(position)
         return null
       }
@@ -268,9 +288,9 @@ export class ResponseReader {
     }
     const parser = this.#parser
     const outcome = this.#execute(parser, start, end)
-    if (outcome === Outcome.Failed) return this.#headError(parser, start, end)
     const section = this.#section(start, end)
     if (this.#isTooLong(parser, section)) return new ProtocolError('header-overflow')
+    if (outcome === Outcome.Failed) return headError(parser, section)
     if (outcome === Outcome.More) {
       this.#carried = section
       return null
@@ -330,17 +350,17 @@ export class ResponseReader {
       const offset = parser.body[i]!
       chunks.push(input.subarray(offset, offset + parser.body[i + 1]!))
     }
-    if (parser.fields.length > 0) {
-      this.#carried = this.#section(start, end)
-      if (this.#isTooLong(parser, this.#carried)) return new ProtocolError('header-overflow')
+    if (parser.fields.length > 0) this.#carried = this.#section(start, end)
+    if (this.#carried !== null && this.#isTooLong(parser, this.#carried)) {
+      this.#failure = new ProtocolError('header-overflow')
+    } else {
+      this.#failure = parser.error
+      this.#endIsDue = outcome === Outcome.End
     }
-    if (outcome === Outcome.End) this.#endIsDue = true
-    const { error } = parser
-    const overflow = this.#deliverChunks(chunks)
-    return overflow ?? (outcome === Outcome.Failed && this.#state !== 'closed' ? error : null)
+    return this.#deliverChunks(chunks)
   }
 
-  /** Hands out decoded chunks, and the end when it is due, as far as the sink lets it. */
+  /** Hands out decoded chunks, and the end or the failure behind them, as far as the sink lets it. */
   #deliverChunks(chunks: Buffer[]): ProtocolError | null {
     this.#chunks = null
     for (let i = 0; i < chunks.length; i++) {
@@ -351,11 +371,12 @@ export class ResponseReader {
       if (!this.#deliver(chunks[i]!)) return new ProtocolError('body-overflow')
       if (this.#state === 'closed') return null
     }
-    if (!this.#endIsDue || this.#state === 'closed') return null
+    if (this.#state === 'closed' || !(this.#endIsDue || this.#failure !== null)) return null
     if (this.#paused) {
       this.#chunks = []
       return null
     }
+    if (this.#failure !== null) return this.#failure
     this.#end(this.#takeTrailers())
     return null
   }
@@ -408,20 +429,21 @@ export class ResponseReader {
     // The second limit is for what has no fields in it, such as an endless reason phrase.
     return parser.fieldBytes >= maxHeaderSize || section.length > maxHeaderSize + 2 * WINDOW_SIZE
   }
-
-  /** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
-  #headError(parser: Parser, start: number, end: number): ProtocolError {
-    const section = this.#section(start, end)
-    const fields = new FieldSection(section, section.toString('latin1'), evenPlaces(parser.fields))
-    const contentLength = fields.joined('content-length')
-    if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
-    return parser.error!
-  }
 }
 
-/** A name without a value, as an error may leave it, is not a field. */
-function evenPlaces(places: readonly number[]): readonly number[] {
-  return places.slice(0, places.length - (places.length % 4))
+/** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
+function headError(parser: Parser, section: Buffer): ProtocolError {
+  const places = completePlaces(parser.fields, section.length)
+  const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length')
+  if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
+  return parser.error!
+}
+
+/** A name without a value, or a value that the error is in, is not a field: how much of it is noted is up to the reads. */
+function completePlaces(places: readonly number[], sectionLength: number): readonly number[] {
+  const end = places.length - (places.length % 4)
+  const isCutShort = end === places.length && end > 0 && places[end - 2]! + places[end - 1]! >= sectionLength
+  return places.slice(0, isCutShort ? end - 4 : end)
 }
 
 function readHead(parser: Parser, section: Buffer, method: string): ResponseHead {

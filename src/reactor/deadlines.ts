@@ -5,10 +5,16 @@
  * `setTimeout`: starting and stopping one costs a few pointer writes. The global `setTimeout` is looked up when it is
  * used, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
  *
- * Promised: never early, and never for something that has already arrived. When a timer fires late, because the event
+ * Promised: never early (by the clock of `setTimeout`, whose unit is a millisecond), and never for something that has already arrived. When a timer fires late, because the event
  * loop was blocked, the readiness that waits in the kernel is handled first, and only what still stands then expires.
  */
-import { inRootContext, type Reactor, type Task } from './reactor.js'
+import { inRootContext, type Reactor, type Task, throwLater } from './reactor.js'
+
+/** The longest delay that `setTimeout` knows; a longer one would fire at once. */
+const MAX_DELAY_MS = 0x7fff_ffff
+
+/** A timer this late is taken for one that will not fire any more. */
+const FORGOTTEN_AFTER_MS = 1000
 
 /** One timeout that can be started and stopped over and over. */
 export class Deadline {
@@ -59,10 +65,10 @@ class DeadlineList implements Task {
   readonly #durationMs: number
   readonly #reactor: Reactor
   readonly #onEmpty: () => void
-  readonly #onTimer = (): void => this.#timeIsUp()
   #first: Deadline | null = null
   #last: Deadline | null = null
-  #timerIsArmed = false
+  /** Stands for the timer that is armed; a timer that was given up on has another token. */
+  #timer: symbol | null = null
   /** The time that the armed timer stands for. */
   #armedFor = 0
   /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
@@ -75,14 +81,16 @@ class DeadlineList implements Task {
   }
 
   append(deadline: Deadline): void {
+    const now = this.#now()
     deadline.list = this
-    deadline.due = this.#now() + this.#durationMs
+    deadline.due = now + this.#durationMs
     deadline.previous = this.#last
     deadline.next = null
     if (this.#last === null) this.#first = deadline
     else this.#last.next = deadline
     this.#last = deadline
-    if (!this.#timerIsArmed) this.#arm(deadline)
+    // Not for this one: within run() others may still stand before it.
+    if (this.#timer === null || this.#isForgotten(now)) this.#arm(this.#first!)
   }
 
   remove(deadline: Deadline): void {
@@ -101,9 +109,13 @@ class DeadlineList implements Task {
     const horizon = this.#horizon
     for (let deadline = this.#first; deadline !== null && deadline.due <= horizon; deadline = this.#first) {
       this.remove(deadline)
-      deadline.onExpired()
+      try {
+        deadline.onExpired()
+      } catch (error) {
+        throwLater(error)
+      }
     }
-    if (this.#timerIsArmed) return
+    if (this.#timer !== null) return
     if (this.#first === null) this.#onEmpty()
     else this.#arm(this.#first)
   }
@@ -112,17 +124,26 @@ class DeadlineList implements Task {
     return Math.max(performance.now(), this.#horizon)
   }
 
+  /** A timer of a fake clock that has been taken away since never fires. */
+  #isForgotten(now: number): boolean {
+    return now > this.#armedFor + FORGOTTEN_AFTER_MS
+  }
+
   #arm(first: Deadline): void {
-    this.#timerIsArmed = true
-    this.#armedFor = first.due
-    const delayMs = Math.max(1, Math.ceil(first.due - this.#now()))
+    const now = this.#now()
+    const delayMs = Math.min(Math.max(1, Math.ceil(first.due - now)), MAX_DELAY_MS)
+    this.#armedFor = Math.min(first.due, now + delayMs)
+    const timer = Symbol()
+    this.#timer = timer
     inRootContext(() => {
-      setTimeout(this.#onTimer, delayMs).unref()
+      setTimeout(() => {
+        if (this.#timer === timer) this.#timeIsUp()
+      }, delayMs).unref()
     })
   }
 
   #timeIsUp(): void {
-    this.#timerIsArmed = false
+    this.#timer = null
     this.#horizon = Math.max(this.#now(), this.#armedFor)
     this.#reactor.later(this)
   }

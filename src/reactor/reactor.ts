@@ -9,6 +9,7 @@
  * EAGAIN must come back by itself, see {@link Reactor.later}.
  */
 import { AsyncResource } from 'node:async_hooks'
+import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
 import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
@@ -22,7 +23,6 @@ import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
 import { exitHooks, type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
 import { systemError } from '../sys/system-error.js'
-import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
 
 /** Something to be done once, after the readiness that is there now has been handled. */
 export interface Task {
@@ -59,15 +59,16 @@ export class Reactor implements DescriptorObserver {
   readonly #eventsAddress: number
   readonly #descriptors: (Descriptor | undefined)[] = []
   readonly #onImmediate = (): void => this.#takeTurn()
-  readonly #armUnref = (): void => void setImmediate(this.#onImmediate).unref()
-  readonly #armRef = (): void => void setImmediate(this.#onImmediate)
+  readonly #newImmediate = (): NodeJS.Immediate => setImmediate(this.#onImmediate).unref()
   #tasks: Task[] = []
   #spareTasks: Task[] = []
   #leased = 0
   #holds = 0
   #wakerIsRef = false
-  /** 0: no immediate is armed; 1: one that waits for the loop to wake; 2: one that lets the loop not sleep. */
-  #armed = 0
+  /** The armed immediate: unref'd while it waits for the loop to wake, ref'd when the loop must not sleep. */
+  #immediate: NodeJS.Immediate | null = null
+  /** Within a turn: something was leased, or dissolved and has a hang-up to be fetched. */
+  #mustLook = false
   #inTurn = false
 
   /** @throws where a symbol is missing, or with the system error of epoll_create1(2) */
@@ -76,7 +77,13 @@ export class Reactor implements DescriptorObserver {
     if (this.#epollFd < 0) throw systemError(this.#native.errno(), 'epoll_create1')
     exitHooks().closeOnExit(this.#epollFd)
     this.#eventsAddress = this.#native.addressOf(this.#events.bytes)
-    this.#waker = wakeLoopFor(this.#epollFd)
+    try {
+      this.#waker = wakeLoopFor(this.#epollFd)
+    } catch (error) {
+      exitHooks().forget(this.#epollFd)
+      this.#native.close(this.#epollFd)
+      throw error
+    }
   }
 
   /** Registers a descriptor for its life. @throws the system error of epoll_ctl(2) */
@@ -91,13 +98,13 @@ export class Reactor implements DescriptorObserver {
   leased(descriptor: Descriptor): void {
     descriptor.leasedInTurn = this.turn
     this.#leased++
-    this.#arm()
+    this.#look()
   }
 
   released(_descriptor: Descriptor): void {
     this.#leased--
     // The dissolved socket reports a hang-up, which must be fetched once or the epoll descriptor stays readable.
-    this.#arm()
+    this.#look()
   }
 
   closing(descriptor: Descriptor): void {
@@ -139,8 +146,9 @@ export class Reactor implements DescriptorObserver {
   }
 
   #takeTurn(): void {
-    this.#armed = 0
+    this.#immediate = null
     this.#inTurn = true
+    this.#mustLook = false
     const turn = ++this.turn
     const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_TURN, 0)
     for (let i = 0; i < count; i++) {
@@ -156,7 +164,7 @@ export class Reactor implements DescriptorObserver {
     this.#runTasks()
     this.#inTurn = false
     if (this.#holds === 0) this.#rest()
-    if (this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
+    if (this.#mustLook || this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
   }
 
   #runTasks(): void {
@@ -173,12 +181,16 @@ export class Reactor implements DescriptorObserver {
     this.#spareTasks = tasks
   }
 
+  /** Sees to it that epoll_wait(2) is called once more. */
+  #look(): void {
+    if (this.#inTurn) this.#mustLook = true
+    else this.#arm()
+  }
+
+  /** There is never more than one immediate: a second one would arm a third, and so on in every turn. */
   #arm(): void {
-    if (this.#inTurn) return
-    const wanted = this.#tasks.length > 0 ? 2 : 1
-    if (this.#armed >= wanted) return
-    this.#armed = wanted
-    root.runInAsyncScope(wanted === 2 ? this.#armRef : this.#armUnref)
+    this.#immediate ??= root.runInAsyncScope(this.#newImmediate)
+    if (this.#tasks.length > 0) this.#immediate.ref()
   }
 }
 

@@ -28,7 +28,11 @@ export class IdleDescriptors {
 
   /** The most recently released descriptor of a peer. */
   pop(key: string): Descriptor | undefined {
-    const descriptor = this.#stacks.get(key)?.pop()
+    const stack = this.#stacks.get(key)
+    if (stack === undefined) return undefined
+    const descriptor = stack.pop()
+    // Nothing stays behind of peers that are not coming back.
+    if (stack.length === 0) this.#stacks.delete(key)
     if (descriptor !== undefined) this.#unlink(descriptor)
     return descriptor
   }

@@ -34,6 +34,8 @@ export class Peer {
   readonly remote: Buffer
   /** `struct sockaddr` for bind(2), or `null` to leave the choice to the kernel. */
   readonly local: Buffer | null
+  /** What system errors of bind(2) report as `address` and `port`. */
+  readonly localTarget: { address: string; port: number } | null
 
   private constructor(
     domain: number,
@@ -41,6 +43,7 @@ export class Peer {
     port: number | undefined,
     remote: Buffer,
     local: Buffer | null,
+    localTarget: { address: string; port: number } | null,
     key: string,
   ) {
     this.domain = domain
@@ -48,6 +51,7 @@ export class Peer {
     this.port = port
     this.remote = remote
     this.local = local
+    this.localTarget = localTarget
     this.key = key
   }
 
@@ -56,18 +60,18 @@ export class Peer {
     const domain = isIPv6(address) ? AF_INET6 : AF_INET
     const remote = encodeInternet(address, port)
     const bound = localAddress !== undefined || localPort !== 0
-    const anyAddress = domain === AF_INET6 ? '::' : '0.0.0.0'
-    const local = bound ? encodeInternet(localAddress ?? anyAddress, localPort) : null
+    const source = { address: localAddress ?? (domain === AF_INET6 ? '::' : '0.0.0.0'), port: localPort }
+    const local = bound ? encodeInternet(source.address, source.port) : null
     const key = `${address} ${port}${bound ? ` ${localAddress ?? ''} ${localPort}` : ''}`
-    return new Peer(domain, address, port, remote, local, key)
+    return new Peer(domain, address, port, remote, local, bound ? source : null, key)
   }
 
   /** @throws RangeError when the path does not fit into `struct sockaddr_un` */
   static unix(path: string): Peer {
-    return new Peer(AF_UNIX, path, undefined, encodeUnix(path), null, path)
+    return new Peer(AF_UNIX, path, undefined, encodeUnix(path), null, null, path)
   }
 
-  /** What system errors report as `address` and `port`. */
+  /** What system errors of connect(2) report as `address` and `port`. */
   get target(): { address: string; port?: number } {
     return this.port === undefined ? { address: this.address } : { address: this.address, port: this.port }
   }

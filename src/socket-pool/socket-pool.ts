@@ -6,7 +6,6 @@
  * peer that it was created for (the ISN rule, see peer.ts).
  */
 import {
-
   AF_UNIX,
   IPPROTO_TCP,
   SHUT_WR,
@@ -179,10 +178,10 @@ export class SocketPool {
    * socket by the pool's {@link RecycleMode} and keeps it; what cannot be kept is closed.
    */
   release(descriptor: Descriptor): void {
-    if (this.#mode === 'graceful' && !this.#isDatagram && this.#native.shutdown(descriptor.fd, SHUT_WR) === 0) {
-      this.#graceful++
-    }
-    this.#recycle(descriptor)
+    assertLeased(descriptor)
+    const isGraceful = this.#mode === 'graceful' && !this.#isDatagram && this.#canKeep(descriptor)
+    const isShutDown = isGraceful && this.#native.shutdown(descriptor.fd, SHUT_WR) === 0
+    if (this.#recycle(descriptor) && isShutDown) this.#graceful++
   }
 
   /**
@@ -190,12 +189,13 @@ export class SocketPool {
    * RFC 9293 3.10.5. The descriptor is kept as by {@link release}.
    */
   abort(descriptor: Descriptor): void {
+    assertLeased(descriptor)
     this.#aborted++
     this.#recycle(descriptor)
   }
 
-  #recycle(descriptor: Descriptor): void {
-    if (descriptor.state !== 'leased') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+  /** @returns whether the socket was dissolved */
+  #recycle(descriptor: Descriptor): boolean {
     if (this.#canKeep(descriptor) && this.#dissolve(descriptor.fd)) {
       this.#dissolved++
       this.#leased--
@@ -204,14 +204,15 @@ export class SocketPool {
       this.#observer?.released(descriptor)
       this.#idle.push(descriptor)
       if (this.#idle.size > this.#maxIdle) this.#evict()
-    } else {
-      this.discard(descriptor)
+      return true
     }
+    this.discard(descriptor)
+    return false
   }
 
   /** Ends a lease by closing the descriptor: after a failed connect(2), whose socket POSIX leaves unspecified. */
   discard(descriptor: Descriptor): void {
-    if (descriptor.state !== 'leased') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+    assertLeased(descriptor)
     this.#leased--
     this.#close(descriptor)
   }
@@ -241,7 +242,7 @@ export class SocketPool {
     try {
       if (!this.#isDatagram && peer.domain !== AF_UNIX) this.#configure(fd)
       if (peer.local !== null && this.#native.bind(fd, peer.local, peer.local.length) !== 0) {
-        throw systemError(this.#native.errno(), 'bind', peer.target)
+        throw systemError(this.#native.errno(), 'bind', peer.localTarget ?? undefined)
       }
       if (!this.#probed) this.#probe(fd, peer)
       this.#observer?.opened(descriptor)
@@ -300,3 +301,7 @@ export class SocketPool {
   }
 }
 
+/** Whoever ends a lease twice would end somebody else's: the number may belong to another descriptor by now. */
+function assertLeased({ fd, state }: Descriptor): void {
+  if (state !== 'leased') throw new Error(`descriptor ${fd} is ${state}`)
+}

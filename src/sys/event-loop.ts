@@ -6,7 +6,7 @@
  * handle is restarted with a libc function that does nothing of note, so that readiness wakes the loop and runs no
  * JavaScript at all; whoever waits runs in the check phase that follows (setImmediate).
  */
-import { foreign } from './native.js'
+import { type Foreign, foreign } from './native.js'
 
 /** libuv's `uv_handle_type` of `uv_poll_t` (uv.h, UV_HANDLE_TYPE_MAP). */
 const UV_POLL = 8
@@ -97,13 +97,19 @@ function pinSharedObject(): void {
   dlopen(info[0], RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE)
 }
 
+let hooksOnce: ExitHooks | undefined
+
 /**
- * Hooks on this thread's Node-API environment.
+ * Hooks on this thread's Node-API environment; one object per thread.
  *
  * @throws where a symbol is missing
  */
 export function exitHooks(): ExitHooks {
-  const { koffi, process } = foreign()
+  hooksOnce ??= bindExitHooks(foreign())
+  return hooksOnce
+}
+
+function bindExitHooks({ koffi, process }: Foreign): ExitHooks {
   const add = process.func('napi_add_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
   const remove = process.func('napi_remove_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
   const close: bigint = process.symbol('close')

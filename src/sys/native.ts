@@ -78,15 +78,16 @@ export function native(): Native {
 }
 
 function bindNative({ koffi, process }: Foreign): Native {
+  // koffi knows no ssize_t; intptr_t is the same register.
   const fcntl = process.func('int fcntl(int fd, int command, ...)')
   return {
     socket: process.func('int socket(int domain, int type, int protocol)'),
     connect: process.func('int connect(int fd, const void *address, uint32_t length)'),
     bind: process.func('int bind(int fd, const void *address, uint32_t length)'),
-    recv: process.func('ssize_t recv(int fd, void *buffer, size_t length, int flags)'),
-    recvAt: process.func('recv', 'ssize_t', ['int', 'uintptr_t', 'size_t', 'int']),
-    send: process.func('ssize_t send(int fd, const void *buffer, size_t length, int flags)'),
-    sendAt: process.func('send', 'ssize_t', ['int', 'uintptr_t', 'size_t', 'int']),
+    recv: process.func('intptr_t recv(int fd, void *buffer, size_t length, int flags)'),
+    recvAt: process.func('recv', 'intptr_t', ['int', 'uintptr_t', 'size_t', 'int']),
+    send: process.func('intptr_t send(int fd, const void *buffer, size_t length, int flags)'),
+    sendAt: process.func('send', 'intptr_t', ['int', 'uintptr_t', 'size_t', 'int']),
     shutdown: process.func('int shutdown(int fd, int how)'),
     close: process.func('int close(int fd)'),
     duplicate: (fd) => fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0),

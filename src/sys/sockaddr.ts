@@ -1,8 +1,9 @@
 /**
  * `struct sockaddr` in its four forms, as bytes: ip(7), ipv6(7), unix(7) and the AF_UNSPEC form of connect(2).
  */
-import { endianness, networkInterfaces } from 'node:os'
+
 import { isIP } from 'node:net'
+import { endianness, networkInterfaces } from 'node:os'
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from './constants.js'
 
 /** An internet endpoint: `address` is an IP literal, IPv6 without brackets and with `%zone` where it needs one. */
@@ -14,6 +15,7 @@ export interface Endpoint {
 
 const IPV4_SIZE = 16
 const IPV6_SIZE = 28
+const SCOPE_OFFSET = 24
 const UNIX_PATH_OFFSET = 2
 /** sizeof(sun_path): unix(7). */
 const UNIX_PATH_SIZE = 108
@@ -62,7 +64,7 @@ export function encodeInternet(address: string, port: number): Buffer {
       bytes.writeUInt16BE(port, 2)
       const [literal = '', zone] = address.split('%')
       writeIPv6(bytes, 8, literal)
-      if (zone !== undefined) bytes.writeUInt32LE(scopeId(zone), 24)
+      if (zone !== undefined) writeScope(bytes, scopeId(zone))
       return bytes
     }
     default:
@@ -72,12 +74,17 @@ export function encodeInternet(address: string, port: number): Buffer {
 
 /**
  * @param path a file system path, or an abstract name that begins with a NUL character (unix(7))
- * @throws RangeError when the path does not fit
+ * @throws RangeError when the path does not fit, is empty, or is a file system path with a NUL character in it
  */
 export function encodeUnix(path: string): Buffer {
   const encoded = Buffer.from(path, 'utf8')
-  if (encoded.length === 0 || encoded.length >= UNIX_PATH_SIZE) throw new RangeError(`invalid socket path ${path}`)
-  const terminator = encoded[0] === 0 ? 0 : 1
+  const isAbstract = encoded[0] === 0
+  const terminator = isAbstract ? 0 : 1
+  // The kernel would end a file system path at its first NUL and connect to another socket.
+  const isTruncated = !isAbstract && encoded.includes(0)
+  if (encoded.length === 0 || encoded.length + terminator > UNIX_PATH_SIZE || isTruncated) {
+    throw new RangeError(`invalid socket path ${path}`)
+  }
   const bytes = Buffer.alloc(UNIX_PATH_OFFSET + encoded.length + terminator)
   writeFamily(bytes, AF_UNIX)
   encoded.copy(bytes, UNIX_PATH_OFFSET)
@@ -90,10 +97,20 @@ export function decodeInternet(bytes: Buffer): Endpoint | null {
     case AF_INET:
       return { family: 4, address: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) }
     case AF_INET6:
-      return { family: 6, address: readIPv6(bytes, 8), port: bytes.readUInt16BE(2) }
+      return { family: 6, address: readIPv6(bytes, 8) + zoneSuffix(bytes), port: bytes.readUInt16BE(2) }
     default:
       return null
   }
+}
+
+/** sin6_scope_id is in host byte order. */
+function writeScope(bytes: Buffer, scope: number): void {
+  if (LITTLE_ENDIAN) bytes.writeUInt32LE(scope, SCOPE_OFFSET)
+  else bytes.writeUInt32BE(scope, SCOPE_OFFSET)
+}
+
+function readScope(bytes: Buffer): number {
+  return LITTLE_ENDIAN ? bytes.readUInt32LE(SCOPE_OFFSET) : bytes.readUInt32BE(SCOPE_OFFSET)
 }
 
 function writeIPv4(bytes: Buffer, offset: number, literal: string): void {
@@ -120,7 +137,10 @@ function writeIPv6(bytes: Buffer, offset: number, literal: string): void {
   })
 }
 
-/** RFC 5952 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+/**
+ * RFC 5952 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`; and its section
+ * 5: addresses that embed an IPv4 address (RFC 4291 2.5.5) end in dotted decimals, as inet_ntop(3) has it.
+ */
 function readIPv6(bytes: Buffer, offset: number): string {
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(offset + 2 * i).toString(16))
   let start = -1
@@ -135,6 +155,9 @@ function readIPv6(bytes: Buffer, offset: number): string {
     if (end > i) i = end
   }
   if (start === -1) return groups.join(':')
+  if (start === 0 && (length === 6 || (length === 5 && groups[5] === 'ffff'))) {
+    return `${length === 6 ? '::' : '::ffff:'}${bytes.subarray(offset + 12, offset + 16).join('.')}`
+  }
   return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`
 }
 
@@ -142,7 +165,18 @@ function readIPv6(bytes: Buffer, offset: number): string {
 function scopeId(zone: string): number {
   if (/^\d+$/.test(zone)) return Number(zone)
   for (const entry of networkInterfaces()[zone] ?? []) {
-    if (entry.family === 'IPv6') return entry.scopeid
+    // Only the link-local addresses of an interface carry its index; the others say 0.
+    if (entry.family === 'IPv6' && entry.scopeid !== 0) return entry.scopeid
   }
   return 0
+}
+
+/** The zone of a link-local address (RFC 4007 11.2), by the interface's name where it has one; else nothing. */
+function zoneSuffix(bytes: Buffer): string {
+  const scope = readScope(bytes)
+  if (scope === 0 || (bytes.readUInt16BE(8) & 0xffc0) !== 0xfe80) return ''
+  for (const [name, entries] of Object.entries(networkInterfaces())) {
+    if (entries?.some((entry) => entry.family === 'IPv6' && entry.scopeid === scope)) return `%${name}`
+  }
+  return `%${scope}`
 }

@@ -24,17 +24,16 @@ export interface SystemError extends Error {
 export function systemError(errno: number, syscall: string, target?: { address: string; port?: number }): SystemError {
   const code = getSystemErrorName(-errno)
   let message = `${syscall} ${code}`
-  if (target !== undefined) {
-    message += ` ${target.address}`
-    if (target.port !== undefined) message += `:${target.port}`
-  }
+  // Node names a port only when there is one: 0 means that the kernel was to choose.
+  const port = target?.port === 0 ? undefined : target?.port
+  if (target !== undefined) message += port === undefined ? ` ${target.address}` : ` ${target.address}:${port}`
   const error = new Error(message) as SystemError
   error.errno = -errno
   error.code = code
   error.syscall = syscall
   if (target !== undefined) {
     error.address = target.address
-    if (target.port !== undefined) error.port = target.port
+    if (port !== undefined) error.port = port
   }
   return error
 }

@@ -5,12 +5,13 @@
  * A connection that we end ourselves is shut down first. The wait is bounded: a peer that does not close is first shown
  * our own FIN, then the connection is aborted.
  */
+
+import { Deadline } from '../reactor/deadlines.js'
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { SHUT_WR } from '../sys/constants.js'
 import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
 import { isRetryable } from '../sys/system-error.js'
-import { Deadline } from '../reactor/deadlines.js'
-import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import type { Tcp } from './tcp.js'
 import type { Initiator } from './wire.js'
 

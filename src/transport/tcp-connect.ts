@@ -4,15 +4,15 @@
  * One timeout bounds the whole.
  */
 import type { LookupAddress } from 'node:dns'
-import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
-import { hasFailed, isWritable } from '../sys/epoll-event.js'
-import { native } from '../sys/native.js'
-import { EINPROGRESS, type SystemError, systemError } from '../sys/system-error.js'
+import { ConnectTimeoutError } from '../errors.js'
 import { Deadline } from '../reactor/deadlines.js'
 import { inRootContext } from '../reactor/reactor.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { Peer } from '../socket-pool/peer.js'
-import { ConnectTimeoutError } from '../errors.js'
+import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
+import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
+import { native } from '../sys/native.js'
+import { EINPROGRESS, type SystemError, systemError } from '../sys/system-error.js'
 import { type AddressOptions, resolveAddresses } from './addresses.js'
 import type { Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
@@ -92,6 +92,8 @@ export class TcpConnect implements ReadinessListener {
       this.#stopTimers()
       const wire = new TcpWire(this.#tcp, descriptor)
       this.#callback(null, wire)
+      // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
+      if (isReadable(flags)) wire.onReadiness(flags)
     }
   }
 

@@ -1,20 +1,18 @@
 /** A TCP connection on a leased descriptor: system calls, a queue for what the kernel does not take, and the end. */
 import { Buffer } from 'node:buffer'
+import type { SocketInfo } from '../errors.js'
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
 import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
 import { ECONNRESET, isRetryable, systemError } from '../sys/system-error.js'
-import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { Lingering } from './lingering.js'
 import type { Tcp } from './tcp.js'
-import { type Initiator, Received, type SocketInfo, type Wire, type WireListener } from './wire.js'
+import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from './wire.js'
 
 /** Room for a request's head; what is longer goes through memory of its own. */
 const SCRATCH_SIZE = 16_384
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE)
-
-/** Largest piece that is received past the parser, in bytes: as much as undici hands out at once. */
-const CHUNK_SIZE = 65_536
 
 let windowView: Buffer | null = null
 let windowAddress = 0
@@ -80,7 +78,7 @@ export class TcpWire implements Wire, ReadinessListener {
   }
 
   receiveChunk(limit: number): Buffer | number {
-    const chunk = Buffer.allocUnsafeSlow(Math.min(limit, CHUNK_SIZE))
+    const chunk = Buffer.allocUnsafeSlow(Math.min(limit, MAX_CHUNK_SIZE))
     const length = this.#native.recv(this.#descriptor.fd, chunk, chunk.length, 0)
     if (length <= 0) return this.#notReceived(length)
     this.#count(length)
@@ -110,7 +108,8 @@ export class TcpWire implements Wire, ReadinessListener {
   finish(initiator: Initiator): void {
     this.listener = null
     this.#queue = null
-    if (this.isPeerClosed) this.#tcp.sockets.release(this.#descriptor)
+    if (this.error !== null) this.#tcp.sockets.abort(this.#descriptor)
+    else if (this.isPeerClosed) this.#tcp.sockets.release(this.#descriptor)
     else new Lingering(this.#tcp, this.#descriptor, initiator)
   }
 

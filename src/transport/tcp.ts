@@ -1,7 +1,8 @@
 /** What all TCP connections of one agent share. */
-import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
+
 import { Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
+import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
 
 export class Tcp {
   readonly reactor: Reactor

@@ -3,6 +3,7 @@
  * Node's. Reading is pulled by the connection, into memory of its choice; writing is pushed and may queue.
  */
 import type { Buffer } from 'node:buffer'
+import type { SocketInfo } from '../errors.js'
 
 /** Answers of {@link Wire.receive} that are not a number of bytes. */
 export const Received = {
@@ -14,24 +15,15 @@ export const Received = {
   Failed: -2,
 } as const
 
+/** Largest piece that {@link Wire.receiveChunk} receives, in bytes: as much as undici hands out at once. */
+export const MAX_CHUNK_SIZE = 65_536
+
 /** Who owns a wire. Calls come from the event loop, never from within a call to the wire. */
 export interface WireListener {
   /** There may be something to receive: bytes, FIN or a failure. */
   onReadable(): void
   /** Everything that was queued has been handed to the kernel. */
   onDrain(): void
-}
-
-/** undici's `SocketError.socket`. */
-export interface SocketInfo {
-  localAddress?: string
-  localPort?: number
-  remoteAddress?: string
-  remotePort?: number
-  remoteFamily?: string
-  timeout?: number
-  bytesWritten?: number
-  bytesRead?: number
 }
 
 /** Who decided that a connection ends: the peer, whose FIN is on its way, or we. */

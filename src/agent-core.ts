@@ -1,0 +1,169 @@
+/** The state behind a RecyclingAgent: its origins, its sockets, and how far its end has come. */
+import type { Dispatcher } from 'undici'
+import {
+  ClientClosedError,
+  ClientDestroyedError,
+  InvalidArgumentError,
+  MaxOriginsReachedError,
+  NotSupportedError,
+} from './errors.js'
+import type { ResolvedOptions } from './options.js'
+import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
+import { refuse } from './request/handler.js'
+import type { SocketPoolStats } from './socket-pool/socket-pool.js'
+import { Tcp } from './transport/tcp.js'
+
+/** The events that an agent emits. */
+export type AgentEvents = Omit<PoolEvents, 'onIdle'>
+
+/** Unused pools are forgotten when there are this many origins, and whenever their number has doubled since. */
+const SWEEP_AT = 64
+
+export class AgentCore implements PoolEvents {
+  isClosed = false
+  isDestroyed = false
+  readonly #options: ResolvedOptions
+  readonly #events: AgentEvents
+  readonly #tcp: Tcp
+  /** By URL.origin. */
+  readonly #pools = new Map<string, OriginPool>()
+  /** By what callers passed as origin, which is often not normalised. */
+  readonly #aliases = new Map<string, OriginPool>()
+  #sweepAt = SWEEP_AT
+  #onIdle: (() => void)[] = []
+
+  constructor(options: ResolvedOptions, events: AgentEvents) {
+    this.#options = options
+    this.#events = events
+    this.#tcp = new Tcp(options)
+  }
+
+  get stats(): Record<string, OriginStats> {
+    const stats: Record<string, OriginStats> = {}
+    for (const [origin, pool] of this.#pools) if (!pool.isUnused) stats[origin] = pool.stats
+    return stats
+  }
+
+  get sockets(): SocketPoolStats {
+    return this.#tcp.sockets.stats
+  }
+
+  /** @throws InvalidArgumentError for what is no handler; all other errors go to the handler */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if (!handler || typeof handler !== 'object') throw new InvalidArgumentError('handler must be an object')
+    try {
+      if (!options || typeof options !== 'object') throw new InvalidArgumentError('opts must be an object.')
+      if (this.isDestroyed) throw new ClientDestroyedError()
+      if (this.isClosed) throw new ClientClosedError()
+      if (options.upgrade || options.method === 'CONNECT') {
+        throw new NotSupportedError('upgrade and CONNECT are not supported')
+      }
+      return this.#poolOf(options.origin).dispatch(options, handler)
+    } catch (error) {
+      refuse(handler, error)
+      return false
+    }
+  }
+
+  /** Calls back when all requests are answered and all connections have ended. */
+  close(callback: () => void): void {
+    this.isClosed = true
+    for (const pool of this.#pools.values()) pool.close()
+    this.#whenIdle(() => {
+      this.isDestroyed = true
+      this.#whenQuiet(callback)
+    })
+  }
+
+  /** Calls back when all connections have ended; requests have failed by then. */
+  destroy(error: Error, callback: () => void): void {
+    this.isDestroyed = true
+    for (const pool of this.#pools.values()) pool.destroy(error)
+    this.#whenQuiet(callback)
+  }
+
+  onConnect(origin: URL): void {
+    this.#events.onConnect(origin)
+  }
+
+  onDisconnect(origin: URL, error: Error): void {
+    this.#events.onDisconnect(origin, error)
+  }
+
+  onConnectionError(origin: URL, error: Error): void {
+    this.#events.onConnectionError(origin, error)
+  }
+
+  onDrain(origin: URL): void {
+    this.#events.onDrain(origin)
+  }
+
+  onIdle(): void {
+    if (this.#onIdle.length === 0 || !this.#isIdle) return
+    const callbacks = this.#onIdle
+    this.#onIdle = []
+    for (const callback of callbacks) callback()
+  }
+
+  get #isIdle(): boolean {
+    for (const pool of this.#pools.values()) if (pool.size > 0) return false
+    return true
+  }
+
+  #whenIdle(callback: () => void): void {
+    if (this.#isIdle) callback()
+    else this.#onIdle.push(callback)
+  }
+
+  /** Waits for connections that end in good order, then closes what the pool of sockets keeps. */
+  #whenQuiet(callback: () => void): void {
+    const { reactor, sockets } = this.#tcp
+    reactor.hold()
+    this.#tcp.whenQuiet(() => {
+      reactor.letGo()
+      sockets.close()
+      callback()
+    })
+  }
+
+  #poolOf(origin: unknown): OriginPool {
+    if (typeof origin !== 'string' || origin === '') {
+      if (!(origin instanceof URL)) {
+        throw new InvalidArgumentError('opts.origin must be a non-empty string or URL.')
+      }
+      return this.#poolOf(String(origin))
+    }
+    return this.#aliases.get(origin) ?? this.#addPool(origin)
+  }
+
+  #addPool(alias: string): OriginPool {
+    const url = parseOrigin(alias)
+    if (this.#aliases.size >= this.#sweepAt) this.#sweep()
+    let pool = this.#pools.get(url.origin)
+    if (pool === undefined) {
+      if (this.#pools.size >= this.#options.maxOrigins) this.#sweep()
+      if (this.#pools.size >= this.#options.maxOrigins) throw new MaxOriginsReachedError()
+      pool = new OriginPool(url, this.#tcp, this.#options, this)
+      this.#pools.set(url.origin, pool)
+    }
+    this.#aliases.set(alias, pool)
+    return pool
+  }
+
+  #sweep(): void {
+    for (const [origin, pool] of this.#pools) if (pool.isUnused) this.#pools.delete(origin)
+    for (const [alias, pool] of this.#aliases) if (pool.isUnused) this.#aliases.delete(alias)
+    this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#aliases.size)
+  }
+}
+
+/** @throws InvalidArgumentError with undici's words (undici core/util.js, parseOrigin), NotSupportedError for https */
+function parseOrigin(origin: string): URL {
+  const url = new URL(origin)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new InvalidArgumentError('Invalid URL protocol: the URL must start with `http:` or `https:`.')
+  }
+  if (url.pathname !== '/' || url.search || url.hash) throw new InvalidArgumentError('invalid url')
+  if (url.protocol === 'https:') throw new NotSupportedError('https is not supported')
+  return url
+}

@@ -1,0 +1,12 @@
+/** The public names. */
+export { type AgentStats, RecyclingAgent } from './agent.js'
+export type { RecyclingAgentOptions } from './options.js'
+export type { OriginStats } from './pool/origin-pool.js'
+export { Descriptor } from './socket-pool/descriptor.js'
+export { Peer, type PeerAddress } from './socket-pool/peer.js'
+export {
+  type RecycleMode,
+  SocketPool,
+  type SocketPoolOptions,
+  type SocketPoolStats,
+} from './socket-pool/socket-pool.js'

@@ -1,0 +1,167 @@
+/**
+ * Every option with its default, and the only validation of constructor options: undici's rules, undici's words.
+ */
+import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http'
+import {
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  isIP,
+  type TcpNetConnectOpts,
+} from 'node:net'
+import type { Agent } from 'undici'
+import { InvalidArgumentError } from './errors.js'
+import type { OriginPoolOptions } from './pool/origin-pool.js'
+import type { RecycleMode } from './socket-pool/socket-pool.js'
+import type { LookupFunction } from './transport/addresses.js'
+
+/** The options of undici's Agent that concern HTTP/1.1, with undici's meaning and defaults, and our own. */
+export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | 'interceptors'> {
+  /** What becomes of a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
+  recycle?: RecycleMode
+  /** How many dissolved sockets are kept over all peers; the least recently used goes first. @default 1024 */
+  maxIdleSockets?: number
+}
+
+/** What `connect` may hold: the options of `net.connect` that have a meaning here. */
+type ConnectOptions = Partial<TcpNetConnectOpts> & { timeout?: number | null; socketPath?: string }
+
+/** Options with every default in place. */
+export interface ResolvedOptions extends OriginPoolOptions {
+  recycle: RecycleMode
+  maxIdleSockets: number
+  maxOrigins: number
+  keepAlive: boolean
+  keepAliveInitialDelay: number
+  webSocket: Agent.Options['webSocket']
+  eventSource: Agent.Options['eventSource']
+}
+
+/** Options that undici once had, with the words in which it refuses them. */
+const REFUSED: Readonly<Record<string, string>> = {
+  keepAlive: 'unsupported keepAlive, use pipelining=0 instead',
+  socketTimeout: 'unsupported socketTimeout, use headersTimeout & bodyTimeout instead',
+  requestTimeout: 'unsupported requestTimeout, use headersTimeout & bodyTimeout instead',
+  idleTimeout: 'unsupported idleTimeout, use keepAliveTimeout instead',
+  maxKeepAliveTimeout: 'unsupported maxKeepAliveTimeout, use keepAliveMaxTimeout instead',
+}
+
+const isNumber = (value: unknown): value is number => Number.isFinite(value)
+const isIntegerFrom =
+  (minimum: number) =>
+  (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= minimum
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
+
+/** What a value must be, unless it is null or undefined, and undici's words when it is not. */
+const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) => boolean, message: string]> = [
+  ['maxHeaderSize', isIntegerFrom(1), 'invalid maxHeaderSize'],
+  ['socketPath', (value) => typeof value === 'string', 'invalid socketPath'],
+  ['connections', (value) => isNumber(value) && value >= 0, 'invalid connections'],
+  ['connectTimeout', (value) => isNumber(value) && value >= 0, 'invalid connectTimeout'],
+  ['keepAliveTimeout', (value) => isNumber(value) && value > 0, 'invalid keepAliveTimeout'],
+  ['keepAliveMaxTimeout', (value) => isNumber(value) && value > 0, 'invalid keepAliveMaxTimeout'],
+  ['keepAliveTimeoutThreshold', isNumber, 'invalid keepAliveTimeoutThreshold'],
+  ['headersTimeout', isIntegerFrom(0), 'headersTimeout must be a positive integer or zero'],
+  ['bodyTimeout', isIntegerFrom(0), 'bodyTimeout must be a positive integer or zero'],
+  [
+    'connect',
+    (value) => typeof value === 'function' || typeof value === 'object',
+    'connect must be a function or an object',
+  ],
+  ['maxRequestsPerClient', isIntegerFrom(0), 'maxRequestsPerClient must be a positive number'],
+  [
+    'localAddress',
+    (value) => typeof value === 'string' && isIP(value) !== 0,
+    'localAddress must be valid string IP address',
+  ],
+  ['maxResponseSize', isIntegerFrom(-1), 'maxResponseSize must be a positive number'],
+  ['autoSelectFamilyAttemptTimeout', isIntegerFrom(-1), 'autoSelectFamilyAttemptTimeout must be a positive number'],
+  ['maxCachedSessions', isIntegerFrom(0), 'maxCachedSessions must be a positive integer or zero'],
+  ['allowH2', isBoolean, 'allowH2 must be a valid boolean value'],
+  ['useH2c', isBoolean, 'useH2c must be a valid boolean value'],
+  ['pipelining', (value) => isNumber(value) && value >= 0, 'invalid pipelining'],
+  [
+    'recycle',
+    (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
+    "recycle must be 'dissolve', 'graceful' or 'off'",
+  ],
+  ['maxIdleSockets', isIntegerFrom(0), 'maxIdleSockets must be a positive integer or zero'],
+]
+
+/** @throws InvalidArgumentError */
+export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOptions {
+  const given = options as Readonly<Record<string, unknown>>
+  for (const [option, message] of Object.entries(REFUSED)) {
+    if (given[option] !== undefined) throw new InvalidArgumentError(message)
+  }
+  for (const [option, isValid, message] of RULES) {
+    const value = given[option]
+    if (value != null && !isValid(value)) throw new InvalidArgumentError(message)
+  }
+  if (typeof options.connect === 'function') {
+    throw new InvalidArgumentError('connect as a function is not supported, the agent makes its own connections')
+  }
+  const maxOrigins = options.maxOrigins ?? Number.POSITIVE_INFINITY
+  if (typeof maxOrigins !== 'number' || !(maxOrigins > 0)) {
+    throw new InvalidArgumentError('maxOrigins must be a number greater than 0')
+  }
+  return { ...resolveHttp(options), ...resolveConnect(options), maxOrigins }
+}
+
+type ConnectKeys =
+  | 'connectTimeout'
+  | 'socketPath'
+  | 'localAddress'
+  | 'localPort'
+  | 'family'
+  | 'hints'
+  | 'lookup'
+  | 'autoSelectFamily'
+  | 'autoSelectFamilyAttemptTimeout'
+  | 'keepAlive'
+  | 'keepAliveInitialDelay'
+
+function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, ConnectKeys | 'maxOrigins'> {
+  return {
+    recycle: options.recycle ?? 'dissolve',
+    maxIdleSockets: options.maxIdleSockets ?? 1024,
+    connections: options.connections || Number.POSITIVE_INFINITY,
+    pipelining: options.pipelining ?? 1,
+    headersTimeout: options.headersTimeout ?? 300_000,
+    bodyTimeout: options.bodyTimeout ?? 300_000,
+    keepAliveTimeout: options.keepAliveTimeout ?? 4000,
+    keepAliveMaxTimeout: options.keepAliveMaxTimeout ?? 600_000,
+    keepAliveTimeoutThreshold: options.keepAliveTimeoutThreshold ?? 2000,
+    maxHeaderSize: options.maxHeaderSize ?? nodeMaxHeaderSize,
+    maxResponseSize: options.maxResponseSize ?? -1,
+    maxRequestsPerClient: options.maxRequestsPerClient ?? 0,
+    clientTtl: options.clientTtl ?? 0,
+    strictContentLength: options.strictContentLength ?? true,
+    webSocket: options.webSocket,
+    eventSource: options.eventSource,
+  }
+}
+
+/** `connect` is laid over the options of the same meaning, as undici does it. */
+function resolveConnect(options: RecyclingAgentOptions): Pick<ResolvedOptions, ConnectKeys> {
+  const connect = (options.connect ?? {}) as ConnectOptions
+  const { autoSelectFamily, autoSelectFamilyAttemptTimeout } =
+    typeof options.autoSelectFamily === 'boolean' ? { ...options, ...connect } : connect
+  return {
+    connectTimeout: connect.timeout ?? options.connectTimeout ?? 10_000,
+    socketPath: connect.socketPath ?? options.socketPath ?? undefined,
+    localAddress: connect.localAddress ?? options.localAddress ?? undefined,
+    localPort: connect.localPort,
+    family: connect.family ?? 0,
+    hints: connect.hints,
+    lookup: connect.lookup as LookupFunction | undefined,
+    autoSelectFamily: autoSelectFamily ?? getDefaultAutoSelectFamily(),
+    // Node raises smaller values to 10 ms.
+    autoSelectFamilyAttemptTimeout: Math.max(
+      10,
+      autoSelectFamilyAttemptTimeout ?? getDefaultAutoSelectFamilyAttemptTimeout(),
+    ),
+    keepAlive: connect.keepAlive ?? true,
+    keepAliveInitialDelay: connect.keepAliveInitialDelay ?? 60_000,
+  }
+}

@@ -1,0 +1,168 @@
+/** Moves a body from its source to its writer, no faster than the wire takes it. */
+import { RequestAbortedError } from '../errors.js'
+import type { BodyIterable, StreamBody } from '../request/body.js'
+import type { BodyWriter } from './body-writer.js'
+
+/** Who waits for a body to be sent. One of the two is called, once, unless the pump was cancelled. */
+export interface PumpOwner {
+  bodySent(): void
+  bodyFailed(error: unknown): void
+}
+
+export interface BodyPump {
+  /** The wire takes more. */
+  onDrain(): void
+  /** Nothing more is read from the source; it is told so. */
+  cancel(error?: Error): void
+}
+
+/** A Node stream, paused while the wire is blocked. */
+export class StreamPump implements BodyPump {
+  readonly #stream: StreamBody
+  readonly #writer: BodyWriter
+  readonly #owner: PumpOwner
+  #isOver = false
+  readonly #onData = (chunk: never): void => this.#write(chunk)
+  readonly #onEnd = (): void => this.#end()
+  readonly #onError = (error: Error): void => this.#fail(error)
+  readonly #onClose = (): void => {
+    // A broken stream may close before it says why: the error has the rest of this tick to come.
+    queueMicrotask(() => this.#fail(new RequestAbortedError()))
+  }
+
+  constructor(stream: StreamBody, writer: BodyWriter, owner: PumpOwner) {
+    this.#stream = stream
+    this.#writer = writer
+    this.#owner = owner
+  }
+
+  start(): this {
+    const stream = this.#stream
+    stream.on('data', this.#onData)
+    stream.on('end', this.#onEnd)
+    stream.on('error', this.#onError)
+    stream.on('close', this.#onClose)
+    stream.resume?.()
+    // What has happened already is not emitted again.
+    if (stream.errorEmitted ?? stream.errored) queueMicrotask(() => this.#fail(stream.errored))
+    else if (stream.endEmitted ?? stream.readableEnded) queueMicrotask(() => this.#end())
+    else if (stream.closed) this.#onClose()
+    return this
+  }
+
+  onDrain(): void {
+    if (!this.#isOver) this.#stream.resume?.()
+  }
+
+  cancel(error?: Error): void {
+    this.#leave()
+    if (!this.#stream.destroyed) this.#stream.destroy?.(error)
+  }
+
+  #write(chunk: unknown): void {
+    if (this.#isOver) return
+    try {
+      if (!this.#writer.write(chunk)) this.#stream.pause?.()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #end(): void {
+    if (this.#isOver) return
+    this.#leave()
+    try {
+      this.#writer.end()
+    } catch (error) {
+      this.#owner.bodyFailed(error)
+      return
+    }
+    this.#owner.bodySent()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return
+    this.#leave()
+    this.#owner.bodyFailed(error)
+  }
+
+  #leave(): void {
+    this.#isOver = true
+    this.#stream.removeListener('data', this.#onData)
+    this.#stream.removeListener('end', this.#onEnd)
+    this.#stream.removeListener('close', this.#onClose)
+    // The error listener stays: a stream that is destroyed with an error emits it later.
+  }
+}
+
+/** An iterable, whose next chunk is not asked for while the wire is blocked. */
+export class IterablePump implements BodyPump {
+  readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>
+  readonly #writer: BodyWriter
+  readonly #owner: PumpOwner
+  #isOver = false
+  #onDrained: (() => void) | null = null
+
+  constructor(iterable: BodyIterable, writer: BodyWriter, owner: PumpOwner) {
+    this.#iterator = Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]()
+    this.#writer = writer
+    this.#owner = owner
+  }
+
+  start(): this {
+    void this.#run()
+    return this
+  }
+
+  onDrain(): void {
+    const onDrained = this.#onDrained
+    this.#onDrained = null
+    onDrained?.()
+  }
+
+  cancel(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.onDrain()
+    this.#letGo()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await this.#iterator.next()
+        if (this.#isOver) return
+        if (done) break
+        // A synchronous iterator may yield promises, which `for await` would wait for.
+        const chunk: unknown = await value
+        if (this.#isOver) return
+        if (!this.#writer.write(chunk) && !this.#isOver) {
+          await new Promise<void>((resolve) => {
+            this.#onDrained = resolve
+          })
+        }
+        if (this.#isOver) return
+      }
+      this.#writer.end()
+    } catch (error) {
+      if (this.#isOver) return
+      this.#isOver = true
+      this.#letGo()
+      this.#owner.bodyFailed(error)
+      return
+    }
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#owner.bodySent()
+  }
+
+  /** The iterator may release what it holds; what it has to say about that concerns nobody any more. */
+  #letGo(): void {
+    try {
+      const result = this.#iterator.return?.()
+      if (result instanceof Promise) result.catch(() => {})
+    } catch {
+      // As above.
+    }
+  }
+}

@@ -1,0 +1,583 @@
+/**
+ * One connection to an origin: its requests, in the order in which they were written, the reader of their responses
+ * and the wire below.
+ *
+ *   connecting --connected--> open --end | failure | retirement--> closed
+ *        \--failed | cancelled--> closed
+ *
+ * Invariant: `running[0]` is the request whose response is being read. A request is in `pending` or in `running` or
+ * with somebody else, never in two places.
+ */
+import { Buffer } from 'node:buffer'
+import {
+  BodyTimeoutError,
+  fromProtocolError,
+  HeadersTimeoutError,
+  InformationalError,
+  NotSupportedError,
+  RequestContentLengthMismatchError,
+  type SocketInfo,
+  socketError,
+} from '../errors.js'
+import type { FieldSection } from '../http1/field-section.js'
+import { receiveWindow } from '../http1/llhttp.js'
+import type { ProtocolError } from '../http1/protocol-error.js'
+import { formatHead, framingLine, requestFraming } from '../http1/request-head.js'
+import type { ResponseHead } from '../http1/response-head.js'
+import { ResponseReader, type ResponseSink } from '../http1/response-reader.js'
+import { Deadline } from '../reactor/deadlines.js'
+import type { Task } from '../reactor/reactor.js'
+import { destroyBody, isOneShot, isStream, openBody, type Payload } from '../request/body.js'
+import type { Request, RequestCarrier } from '../request/request.js'
+import type { Tcp } from '../transport/tcp.js'
+import { TcpConnect, type TcpTarget } from '../transport/tcp-connect.js'
+import { isReset } from '../transport/tcp-wire.js'
+import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from '../transport/wire.js'
+import { type BodyPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
+import { BodyWriter } from './body-writer.js'
+import { closesAfter, closesBefore, idleTimeAfter, type KeepAliveLimits } from './reuse.js'
+
+export interface ConnectionOptions extends KeepAliveLimits {
+  pipelining: number
+  headersTimeout: number
+  bodyTimeout: number
+  maxHeaderSize: number
+  maxResponseSize: number
+  maxRequestsPerClient: number
+  strictContentLength: boolean
+}
+
+/** Who the connection works for. */
+export interface ConnectionOwner {
+  /** The connection is there; the first request is written after this. */
+  onConnected(connection: Connection): void
+  /** It could not be made; `request` is the one that it was made for. */
+  onConnectFailed(connection: Connection, error: Error, request: Request | null): void
+  /** It may take another request: {@link Connection.canTake}. */
+  onAvailable(connection: Connection): void
+  /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */
+  onDisconnected(connection: Connection, error: Error, unsent: Request[]): void
+}
+
+/** Bytes that one connection may read in one turn of the event loop, so that none starves the others. */
+const READ_BUDGET = 1 << 19
+/** Up to this size a body is copied behind its head, which is cheaper than a second system call. */
+const COPY_LIMIT = 16_384
+
+type Phase = 'connecting' | 'open' | 'closed'
+/** What the connection's one deadline stands for now. */
+type Awaited = 'headers' | 'body' | 'reuse'
+
+export class Connection implements ResponseSink, WireListener, RequestCarrier, PumpOwner, Task {
+  /** performance.now() when it was connected. */
+  connectedAt = 0
+  readonly #owner: ConnectionOwner
+  readonly #tcp: Tcp
+  readonly #hostHeader: string
+  readonly #options: ConnectionOptions
+  readonly #reader: ResponseReader
+  readonly #deadline = new Deadline(() => this.#onDeadline())
+  #awaited: Awaited = 'reuse'
+  #phase: Phase = 'connecting'
+  #connect: TcpConnect | null = null
+  #wire: Wire | null = null
+  #pending: Request | null = null
+  #running: Request[] = []
+  #pump: BodyPump | null = null
+  /** No further request is written. */
+  #isLast = false
+  /** No further request is written before the response's head is there. */
+  #isBlocked = false
+  #requestCount = 0
+  #idleTimeoutMs: number
+  /** The reactor's turn in which the last response ended: before the next one, a FIN may not have been seen. */
+  #idleSinceTurn = -1
+  #head: ResponseHead | null = null
+  #isReading = false
+  /** The budget of a turn was used up before the socket was empty. */
+  #isReadingDue = false
+  #isScheduled = false
+
+  constructor(owner: ConnectionOwner, tcp: Tcp, hostHeader: string, options: ConnectionOptions) {
+    this.#owner = owner
+    this.#tcp = tcp
+    this.#hostHeader = hostHeader
+    this.#options = options
+    this.#idleTimeoutMs = options.keepAliveTimeout
+    this.#reader = new ResponseReader(this, options)
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === 'open'
+  }
+
+  /** Requests that were written and not answered yet. */
+  get runningCount(): number {
+    return this.#running.length
+  }
+
+  get pendingCount(): number {
+    return this.#pending === null ? 0 : 1
+  }
+
+  /** Whether {@link assign} may be called. */
+  get canTake(): boolean {
+    return (
+      this.#phase === 'open' &&
+      this.#pending === null &&
+      !this.#isLast &&
+      !this.#isBlocked &&
+      this.#pump === null &&
+      this.#running.length < Math.max(1, this.#options.pipelining)
+    )
+  }
+
+  /**
+   * Before an idle connection is handed out: nothing may have arrived, or a FIN or a response that nobody asked for
+   * would meet the next request. What has arrived ends the connection here.
+   */
+  isFit(): boolean {
+    if (this.#running.length > 0 || this.#idleSinceTurn === this.#tcp.reactor.turn) return true
+    if (this.#wire?.probe() === Received.Nothing) return true
+    this.onReadable()
+    return this.canTake
+  }
+
+  /** Begins to connect, for `request`. */
+  open(target: TcpTarget, request: Request): void {
+    this.#pending = request
+    const connect = new TcpConnect(this.#tcp, target, (error, wire) => {
+      this.#connect = null
+      if (wire === null) this.#connectFailed(error!)
+      else this.#connected(wire)
+    })
+    this.#connect = connect
+    connect.start()
+  }
+
+  /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
+  assign(request: Request): void {
+    this.#pending = request
+    if (this.#running.length > 0) this.#advance()
+    else this.#schedule()
+  }
+
+  /** Takes no further request, and ends when those it has are answered. */
+  retire(): void {
+    this.#isLast = true
+    if (this.#phase === 'open' && this.#running.length === 0 && this.#pending === null) {
+      this.#close(new InformationalError('reset'), 'self')
+    }
+  }
+
+  /** Ends at once; the requests of the connection are failed with `error`. */
+  destroy(error: Error): void {
+    if (this.#phase === 'closed') return
+    const requests = this.#takeRequests()
+    const wasOpen = this.#phase === 'open'
+    const pump = this.#pump
+    this.#pump = null
+    this.#end(requests.length === 0 ? 'self' : null)
+    for (const request of requests) {
+      request.fail(error)
+      destroyBody(request.payload, error)
+    }
+    pump?.cancel(error)
+    if (wasOpen) this.#owner.onDisconnected(this, error, [])
+  }
+
+  // Task: what could not be done within the call that asked for it.
+
+  run(): void {
+    this.#isScheduled = false
+    if (this.#phase !== 'open') return
+    if (this.#running.length === 0 && this.#idleSinceTurn === this.#tcp.reactor.turn) return this.#schedule()
+    this.#advance()
+    if (!this.#isReadingDue) return
+    this.#isReadingDue = false
+    this.#read()
+  }
+
+  // WireListener
+
+  onReadable(): void {
+    this.#read()
+  }
+
+  onDrain(): void {
+    this.#pump?.onDrain()
+  }
+
+  // ResponseSink
+
+  expectation(): Request | null {
+    return this.#running[0] ?? null
+  }
+
+  onResponseBegin(): void {
+    this.#running[0]!.onResponseBegin()
+  }
+
+  onInformational(head: ResponseHead): void {
+    this.#await('headers', this.#running[0]!.headersTimeout ?? this.#options.headersTimeout)
+    this.#running[0]!.onHead(head)
+  }
+
+  onHead(head: ResponseHead): void {
+    const request = this.#running[0]!
+    this.#head = head
+    this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
+    if (this.#idleTimeoutMs === 0) this.#isLast = true
+    request.onHead(head)
+    if (this.#phase === 'closed') return
+    this.#isBlocked = false
+    this.#followPause(request)
+    this.#advance()
+  }
+
+  onData(chunk: Buffer): void {
+    const request = this.#running[0]!
+    request.onData(chunk)
+    if (this.#phase !== 'closed') this.#followPause(request)
+  }
+
+  onEnd(trailers: FieldSection): void {
+    const request = this.#running.shift()!
+    const head = this.#head!
+    this.#head = null
+    this.#tcp.deadlines.stop(this.#deadline)
+    if (this.#pump === null && head.shouldKeepAlive && !(this.#isLast && this.#running.length === 0)) {
+      this.#idleSinceTurn = this.#tcp.reactor.turn
+      request.onEnd(trailers)
+      if (this.#phase === 'open') this.#nextResponse()
+      return
+    }
+    // The descriptor goes back before the handler hears of the end, so that the next request can have it.
+    const unsent = this.#takeRequests()
+    const pump = this.#pump
+    this.#pump = null
+    this.#end(head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
+    request.onEnd(trailers)
+    pump?.cancel()
+    this.#owner.onDisconnected(this, new InformationalError('reset'), unsent)
+  }
+
+  onTunnel(): void {
+    this.#lose(new NotSupportedError('upgrade and CONNECT are not supported'))
+  }
+
+  // RequestCarrier
+
+  resumeResponse(request: Request): void {
+    if (request !== this.#running[0] || !this.#reader.isPaused) return
+    this.#awaitBody(request)
+    if (this.#isReading) {
+      // From within an event: the reader goes on when the handler returns.
+      this.#reader.resume()
+      return
+    }
+    this.#isReading = true
+    const error = this.#reader.resume()
+    this.#isReading = false
+    if (error !== null) this.#protocolError(error)
+    else this.#read()
+  }
+
+  requestAborted(request: Request): void {
+    if (this.#phase === 'closed') return
+    this.#running = this.#running.filter((running) => running !== request)
+    if (this.#pending === request) this.#pending = null
+    this.#lose(new InformationalError('aborted'))
+  }
+
+  // PumpOwner
+
+  bodySent(): void {
+    this.#pump = null
+    if (this.#phase !== 'open') return
+    if (this.#head === null) this.#awaitHeaders()
+    this.#advance()
+  }
+
+  bodyFailed(error: unknown): void {
+    const pump = this.#pump
+    this.#pump = null
+    if (pump === null) return
+    const request = this.#running.at(-1)
+    pump.cancel(error instanceof Error ? error : undefined)
+    request?.abort(error)
+  }
+
+  #connected(wire: Wire): void {
+    this.#phase = 'open'
+    this.#wire = wire
+    this.connectedAt = performance.now()
+    wire.listener = this
+    this.#owner.onConnected(this)
+    // A handler of 'connect' may have ended it.
+    if (this.isOpen) this.#advance()
+  }
+
+  #connectFailed(error: Error): void {
+    this.#phase = 'closed'
+    const request = this.#pending
+    this.#pending = null
+    this.#owner.onConnectFailed(this, error, request)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#tcp.reactor.later(this)
+  }
+
+  /** Writes the pending request if it may be written now, and asks for the next. */
+  #advance(): void {
+    while (this.#pending !== null && this.#phase === 'open' && this.#mayWrite(this.#pending)) {
+      const request = this.#pending
+      this.#pending = null
+      this.#write(request)
+      if (this.canTake) this.#owner.onAvailable(this)
+    }
+  }
+
+  #mayWrite(request: Request): boolean {
+    if (this.#pump !== null || this.#isLast || this.#isBlocked) return false
+    if (this.#running.length === 0) return true
+    // If an earlier request fails this one is sent again: it must not matter how often (undici client-h1, busy).
+    return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload)
+  }
+
+  #write(request: Request): void {
+    let payload: Payload
+    try {
+      payload = openBody(request.payload)
+      this.#assertLength(request, payload)
+    } catch (error) {
+      request.fail(error)
+      return
+    }
+    if (!request.start(this) || this.#phase !== 'open') return this.#notStarted(request)
+    const { pipelining, maxRequestsPerClient } = this.#options
+    this.#requestCount++
+    const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
+    const facts = {
+      method: request.method,
+      wantsTunnel: request.wantsTunnel,
+      reset: request.reset,
+      hasBody: payload.length !== 0,
+    }
+    const close = closesBefore(facts, pipelining, isLast)
+    this.#isLast ||= close || closesAfter(facts)
+    this.#isBlocked = request.blocking
+    this.#running.push(request)
+    if (payload.contentType !== null && request.contentType === null) {
+      request.headers.push('content-type', payload.contentType)
+    }
+    const { method, path, upgrade, headers } = request
+    const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
+    if (this.#running.length === 1) this.#awaitHeaders()
+    this.#send(request, head, payload)
+  }
+
+  #send(request: Request, head: string, { source, length }: Payload): void {
+    const wire = this.#wire!
+    const framing = requestFraming(request.method, length, request.contentLength)
+    if (source === null || length === 0) {
+      wire.sendLatin1(`${head}${framingLine(framing)}`, false)
+      request.onRequestSent()
+    } else if (source instanceof Uint8Array) {
+      this.#sendBytes(wire, `${head}${framingLine(framing)}`, source)
+      request.onBodySent(source)
+      if (!request.isOver) request.onRequestSent()
+    } else {
+      const writer = new BodyWriter(wire, request, head, framing, this.#options.strictContentLength)
+      const pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
+      this.#pump = pump
+      pump.start()
+    }
+  }
+
+  #sendBytes(wire: Wire, head: string, bytes: Uint8Array): void {
+    if (bytes.byteLength <= COPY_LIMIT) {
+      wire.send(Buffer.concat([Buffer.from(head, 'latin1'), bytes]), false)
+    } else {
+      wire.sendLatin1(head, true)
+      wire.send(bytes, false)
+    }
+  }
+
+  /** What the caller announced must be what there is (undici client-h1, shouldSendContentLength). */
+  #assertLength({ method, contentLength }: Request, { length }: Payload): void {
+    if (contentLength === null || length === null || length === 0 || contentLength === length) return
+    if (['GET', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT'].includes(method)) return
+    const error = new RequestContentLengthMismatchError()
+    if (this.#options.strictContentLength) throw error
+    process.emitWarning(error)
+  }
+
+  /** The handler threw or aborted before anything was written. */
+  #notStarted(request: Request): void {
+    destroyBody(request.payload)
+    if (this.#phase === 'open' && this.#running.length === 0) this.#nextResponse()
+  }
+
+  /** Between two messages. */
+  #nextResponse(): void {
+    if (this.#running.length > 0) this.#awaitHeaders()
+    else this.#await('reuse', this.#idleTimeoutMs)
+    if (this.canTake) this.#owner.onAvailable(this)
+    else if (this.#pending !== null) this.#schedule()
+  }
+
+  #followPause(request: Request): void {
+    if (request.isPaused) {
+      this.#reader.pause()
+      this.#tcp.deadlines.stop(this.#deadline)
+    } else {
+      this.#awaitBody(request)
+    }
+  }
+
+  #await(awaited: Awaited, timeoutMs: number): void {
+    this.#awaited = awaited
+    this.#tcp.deadlines.start(this.#deadline, timeoutMs)
+  }
+
+  #awaitHeaders(): void {
+    this.#await('headers', this.#running[0]?.headersTimeout ?? this.#options.headersTimeout)
+  }
+
+  #awaitBody(request: Request): void {
+    this.#await('body', request.bodyTimeout ?? this.#options.bodyTimeout)
+  }
+
+  #onDeadline(): void {
+    switch (this.#awaited) {
+      case 'headers':
+        // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
+        if (this.#pump !== null && !this.#wire!.isBlocked && this.#running.length === 1) this.#awaitHeaders()
+        else this.#lose(new HeadersTimeoutError())
+        break
+      case 'body':
+        this.#lose(new BodyTimeoutError())
+        break
+      case 'reuse':
+        this.#close(new InformationalError('socket idle timeout'), 'self')
+        break
+    }
+  }
+
+  #read(): void {
+    if (this.#isReading) return
+    this.#isReading = true
+    this.#readWhatIsThere()
+    this.#isReading = false
+  }
+
+  #readWhatIsThere(): void {
+    let budget = READ_BUDGET
+    while (this.#phase === 'open' && !this.#reader.isPaused) {
+      const wire = this.#wire!
+      const room = this.#reader.directRoom
+      let length: number
+      let capacity: number
+      let error: ProtocolError | null = null
+      if (room > 0) {
+        const chunk = wire.receiveChunk(room)
+        capacity = Math.min(room, MAX_CHUNK_SIZE)
+        length = typeof chunk === 'number' ? chunk : chunk.length
+        if (typeof chunk !== 'number') error = this.#reader.receiveBody(chunk)
+      } else {
+        const window = receiveWindow()
+        capacity = window.length
+        length = wire.receive(window)
+        if (length > 0) error = this.#reader.receive(length)
+      }
+      if (length === Received.Nothing) return
+      if (length === Received.End) return this.#peerClosed()
+      if (length === Received.Failed) return this.#wireFailed(wire.error!)
+      if (error !== null) return this.#protocolError(error)
+      // A short read emptied the socket (epoll(7)); only a FIN behind it is worth another call.
+      if (length < capacity && !wire.isPeerClosed) return
+      budget -= length
+      if (budget <= 0) {
+        this.#isReadingDue = true
+        return this.#schedule()
+      }
+    }
+  }
+
+  #peerClosed(): void {
+    if (this.#running.length === 0) return this.#close(this.#socketError('other side closed'), 'peer')
+    const error = this.#reader.receiveEnd()
+    if (error !== null) this.#protocolError(error)
+  }
+
+  #wireFailed(error: Error): void {
+    if (this.#running.length > 0 && isReset(error)) {
+      const { ended, error: instead } = this.#reader.receiveReset()
+      if (ended) return
+      if (instead !== null) return this.#protocolError(instead)
+    }
+    this.#lose(error)
+  }
+
+  #protocolError(error: ProtocolError): void {
+    if (this.#phase === 'open') this.#lose(fromProtocolError(error, () => this.#info()))
+  }
+
+  #socketError(message: string): Error {
+    return socketError(message, this.#info())
+  }
+
+  #info(): SocketInfo | null {
+    return this.#wire?.info ?? null
+  }
+
+  /** Ends in good order, between two messages. */
+  #close(error: Error, initiator: Initiator): void {
+    const unsent = this.#takeRequests()
+    this.#end(initiator)
+    this.#owner.onDisconnected(this, error, unsent)
+  }
+
+  /**
+   * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business; the others
+   * were never answered and are sent again.
+   */
+  #lose(error: Error): void {
+    const wasWritten = this.#running.length > 0
+    const requests = this.#takeRequests()
+    const pump = this.#pump
+    this.#pump = null
+    this.#end(null)
+    if (wasWritten && !(error instanceof InformationalError)) {
+      const first = requests.shift()!
+      first.fail(error)
+      destroyBody(first.payload, error)
+    }
+    pump?.cancel(error instanceof InformationalError ? undefined : error)
+    this.#owner.onDisconnected(this, error, requests)
+  }
+
+  #takeRequests(): Request[] {
+    const requests = this.#running
+    this.#running = []
+    if (this.#pending !== null) requests.push(this.#pending)
+    this.#pending = null
+    return requests
+  }
+
+  /** @param initiator of an end in good order; `null` for an abort */
+  #end(initiator: Initiator | null): void {
+    this.#phase = 'closed'
+    this.#tcp.deadlines.stop(this.#deadline)
+    this.#reader.stop()
+    this.#connect?.cancel()
+    this.#connect = null
+    if (initiator === null) this.#wire?.abort()
+    else this.#wire?.finish(initiator)
+    this.#wire = null
+  }
+}

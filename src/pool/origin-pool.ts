@@ -1,0 +1,263 @@
+/**
+ * One origin: its connections and the queue of requests that wait for one. Decides who serves whom, and nothing else.
+ *
+ * Invariant: a request waits in the queue only while every connection is busy and no further one may be opened.
+ */
+import { isIP } from 'node:net'
+import type { Dispatcher } from 'undici'
+import { destroyBody } from '../request/body.js'
+import { Request, type RequestTracker } from '../request/request.js'
+import type { Tcp } from '../transport/tcp.js'
+import type { TcpTarget } from '../transport/tcp-connect.js'
+import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection.js'
+
+export interface OriginPoolOptions extends ConnectionOptions, Omit<TcpTarget, 'hostname' | 'port' | 'attemptTimeout'> {
+  /** Infinity: no limit. */
+  connections: number
+  /** In milliseconds since the connection was made; 0: no limit. */
+  clientTtl: number
+  autoSelectFamilyAttemptTimeout: number
+}
+
+/** The events of undici's dispatchers, for one origin. */
+export interface PoolEvents {
+  onConnect(origin: URL): void
+  onDisconnect(origin: URL, error: Error): void
+  onConnectionError(origin: URL, error: Error): void
+  onDrain(origin: URL): void
+  /** The pool has no requests any more. */
+  onIdle(): void
+}
+
+/** As undici's PoolStats. */
+export interface OriginStats {
+  /** Open connections. */
+  connected: number
+  /** Open connections that can take a request. */
+  free: number
+  /** Requests that have not been written. */
+  pending: number
+  /** Requests that wait for a connection; a part of `pending`. */
+  queued: number
+  /** Requests that were written and not answered. */
+  running: number
+  /** All requests. */
+  size: number
+}
+
+/** What {@link decide} looks at. */
+export interface Situation<C> {
+  connections: Iterable<C>
+  count: number
+  limit: number
+}
+
+/**
+ * Who serves the next request: the first connection that can take it, a new one (`'open'`), or nobody yet (`'wait'`).
+ */
+export function decide<C extends { readonly canTake: boolean }>({
+  connections,
+  count,
+  limit,
+}: Situation<C>): C | 'open' | 'wait' {
+  for (const connection of connections) if (connection.canTake) return connection
+  return count < limit ? 'open' : 'wait'
+}
+
+export class OriginPool implements ConnectionOwner, RequestTracker {
+  readonly origin: URL
+  readonly #tcp: Tcp
+  readonly #options: OriginPoolOptions
+  readonly #events: PoolEvents
+  readonly #target: TcpTarget
+  readonly #connections = new Set<Connection>()
+  readonly #situation: Situation<Connection>
+  #queue: Request[] = []
+  #queueHead = 0
+  #size = 0
+  #needsDrain = false
+  #isClosing = false
+
+  constructor(origin: URL, tcp: Tcp, options: OriginPoolOptions, events: PoolEvents) {
+    this.origin = origin
+    this.#tcp = tcp
+    this.#options = options
+    this.#events = events
+    this.#target = targetOf(origin, options)
+    this.#situation = { connections: this.#connections, count: 0, limit: options.connections }
+  }
+
+  /** Nothing to do and nothing open: the pool can be forgotten. */
+  get isUnused(): boolean {
+    return this.#size === 0 && this.#connections.size === 0
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get stats(): OriginStats {
+    const stats: OriginStats = {
+      connected: 0,
+      free: 0,
+      pending: this.#queued,
+      queued: this.#queued,
+      running: 0,
+      size: 0,
+    }
+    for (const connection of this.#connections) {
+      if (connection.isOpen) stats.connected++
+      if (connection.canTake) stats.free++
+      stats.pending += connection.pendingCount
+      stats.running += connection.runningCount
+    }
+    stats.size = stats.pending + stats.running
+    return stats
+  }
+
+  /**
+   * Takes a request in any case.
+   *
+   * @returns false when the pool is busy: wait for 'drain'
+   * @throws InvalidArgumentError and its like, and then the request does not exist
+   */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const request = new Request(this.origin.origin, this.origin.protocol, options, handler, this)
+    this.#size++
+    this.#tcp.reactor.hold()
+    this.#place(request)
+    if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide() === 'wait') this.#needsDrain = true
+    return !this.#needsDrain
+  }
+
+  /** Ends idle connections; the others end with their last request. */
+  close(): void {
+    this.#isClosing = true
+    if (this.#size > 0) return
+    for (const connection of [...this.#connections]) connection.retire()
+  }
+
+  /** Fails all requests, and ends all connections at once. */
+  destroy(error: Error): void {
+    this.#isClosing = true
+    const queue = this.#takeQueue()
+    for (const request of queue) {
+      request.fail(error)
+      destroyBody(request.payload, error)
+    }
+    for (const connection of [...this.#connections]) connection.destroy(error)
+    this.#connections.clear()
+  }
+
+  requestOver(): void {
+    this.#size--
+    this.#tcp.reactor.letGo()
+    if (this.#size > 0) return
+    if (this.#isClosing) this.close()
+    this.#events.onIdle()
+  }
+
+  onConnected(): void {
+    this.#events.onConnect(this.origin)
+  }
+
+  onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
+    this.#connections.delete(connection)
+    if (request !== null) {
+      request.fail(error)
+      destroyBody(request.payload, error)
+    }
+    this.#events.onConnectionError(this.origin, error)
+    this.#serveQueue()
+  }
+
+  onAvailable(): void {
+    this.#serveQueue()
+  }
+
+  onDisconnected(connection: Connection, error: Error, unsent: Request[]): void {
+    this.#connections.delete(connection)
+    this.#events.onDisconnect(this.origin, error)
+    for (const request of unsent) request.unstart()
+    if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
+    this.#serveQueue()
+  }
+
+  get #queued(): number {
+    return this.#queue.length - this.#queueHead
+  }
+
+  #takeQueue(): Request[] {
+    const queue = this.#queue.slice(this.#queueHead)
+    this.#queue = []
+    this.#queueHead = 0
+    return queue
+  }
+
+  #decide(): Connection | 'open' | 'wait' {
+    this.#situation.count = this.#connections.size
+    return decide(this.#situation)
+  }
+
+  #place(request: Request): void {
+    if (this.#queued > 0 || !this.#serve(request)) this.#queue.push(request)
+  }
+
+  /** @returns false when nobody can serve the request now */
+  #serve(request: Request): boolean {
+    for (;;) {
+      const server = this.#decide()
+      if (server === 'wait') return false
+      if (server === 'open') {
+        const connection = new Connection(this, this.#tcp, this.origin.host, this.#options)
+        this.#connections.add(connection)
+        connection.open(this.#target, request)
+        return true
+      }
+      if (this.#isTooOld(server)) {
+        server.retire()
+      } else if (server.isFit()) {
+        server.assign(request)
+        return true
+      }
+    }
+  }
+
+  #serveQueue(): void {
+    while (this.#queued > 0 && this.#decide() !== 'wait') {
+      // Taken out first: serving it may call back here.
+      const request = this.#queue[this.#queueHead++]!
+      if (this.#queueHead > 256 && this.#queueHead * 2 > this.#queue.length) this.#queue = this.#takeQueue()
+      if (!this.#serve(request)) {
+        this.#queue = [request, ...this.#takeQueue()]
+        return
+      }
+    }
+    if (!this.#needsDrain || this.#queued > 0 || this.#decide() === 'wait') return
+    this.#needsDrain = false
+    this.#events.onDrain(this.origin)
+  }
+
+  #isTooOld(connection: Connection): boolean {
+    const { clientTtl } = this.#options
+    return clientTtl > 0 && performance.now() - connection.connectedAt > clientTtl
+  }
+}
+
+function targetOf(origin: URL, options: OriginPoolOptions): TcpTarget {
+  const { hostname: host, port } = origin
+  const hostname = host.startsWith('[') ? host.slice(1, -1) : host
+  return {
+    hostname,
+    port: port === '' ? 80 : Number(port),
+    socketPath: options.socketPath,
+    localAddress: options.localAddress,
+    localPort: options.localPort,
+    family: isIP(hostname) || options.family,
+    hints: options.hints,
+    lookup: options.lookup,
+    autoSelectFamily: options.autoSelectFamily,
+    attemptTimeout: options.autoSelectFamilyAttemptTimeout,
+    connectTimeout: options.connectTimeout,
+  }
+}

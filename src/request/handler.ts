@@ -1,0 +1,259 @@
+/**
+ * undici's two handler interfaces behind one. A handler is of the new kind exactly when it has `onRequestStart`
+ * (undici unwrap-handler); the legacy kind gets raw header Buffers and answers with return values.
+ */
+import type { Buffer } from 'node:buffer'
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { InvalidArgumentError } from '../errors.js'
+import type { FieldSection } from '../http1/field-section.js'
+import type { ResponseHead } from '../http1/response-head.js'
+
+/** What a handler can do to its request's exchange. */
+export interface ExchangeControl {
+  pause(): void
+  resume(): void
+  abort(reason?: unknown): void
+}
+
+/** A handler of either kind. Every method may throw what the user's code throws. */
+export interface HandlerPort {
+  onStart(control: ExchangeControl): void
+  onResponseBegin(): void
+  onHead(head: ResponseHead): void
+  onData(chunk: Buffer): void
+  onEnd(trailers: FieldSection): void
+  onUpgrade(head: ResponseHead, socket: Duplex): void
+  onError(error: unknown): void
+  onBodySent(chunk: unknown): void
+  onRequestSent(): void
+}
+
+type Handler = Dispatcher.DispatchHandler
+
+/** Called by both kinds, though not in the types of all of undici's versions, or with other arguments there. */
+interface SentCallbacks {
+  onBodySent?(chunk: unknown): void
+  onRequestSent?(): void
+}
+type ModernHandler = Omit<Handler, keyof SentCallbacks> & SentCallbacks
+type LegacyHandler = Omit<Required<Handler>, keyof SentCallbacks> & SentCallbacks
+
+/** @throws InvalidArgumentError for a handler that lacks a required method (undici assertRequestHandler) */
+export function handlerPort(handler: Handler, wantsTunnel: boolean): HandlerPort {
+  if (typeof handler.onRequestStart === 'function') return new ModernPort(handler)
+  assertLegacyHandler(handler, wantsTunnel)
+  return new LegacyPort(handler as Required<Handler>)
+}
+
+/** Delivers an error that came up before there was a request. Throws it where the handler cannot take it. */
+export function refuse(handler: Handler, error: unknown): void {
+  if (typeof handler.onRequestStart === 'function') {
+    if (typeof handler.onResponseError !== 'function') throw new InvalidArgumentError('invalid onError method')
+    // There is no controller yet: undici 7 and 8 pass none either.
+    handler.onResponseError(undefined as unknown as Dispatcher.DispatchController, error as Error)
+  } else {
+    if (typeof handler.onError !== 'function') throw error
+    handler.onError(error as Error)
+  }
+}
+
+function assertLegacyHandler(handler: Handler, wantsTunnel: boolean): void {
+  const check = (name: keyof Handler): void => {
+    if (typeof handler[name] !== 'function') throw new InvalidArgumentError(`invalid ${name} method`)
+  }
+  check('onConnect')
+  check('onError')
+  if (handler.onBodySent !== undefined) check('onBodySent')
+  if (wantsTunnel) {
+    check('onUpgrade')
+  } else {
+    check('onHeaders')
+    check('onData')
+    check('onComplete')
+  }
+}
+
+/** The controller that new handlers get (undici types/dispatcher, DispatchController). */
+class RequestController implements Dispatcher.DispatchController {
+  readonly #control: ExchangeControl
+  #paused = false
+  #aborted = false
+  #reason: unknown = null
+  #head: FieldSection | null = null
+  #trailers: FieldSection | null = null
+  #rawHeaders: Buffer[] | null = null
+  #rawTrailers: Buffer[] | null = null
+
+  constructor(control: ExchangeControl) {
+    this.#control = control
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  get aborted(): boolean {
+    return this.#aborted
+  }
+
+  get reason(): Error | null {
+    return this.#reason as Error | null
+  }
+
+  /** The fields of the latest head, 1xx included, as flat name and value Buffers. */
+  get rawHeaders(): Buffer[] | null {
+    this.#rawHeaders ??= this.#head?.toRaw() ?? null
+    return this.#rawHeaders
+  }
+
+  get rawTrailers(): Buffer[] | null {
+    this.#rawTrailers ??= this.#trailers?.toRaw() ?? null
+    return this.#rawTrailers
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#control.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#control.resume()
+  }
+
+  abort(reason?: Error): void {
+    if (this.#aborted) return
+    this.#aborted = true
+    this.#reason = reason
+    this.#control.abort(reason)
+  }
+
+  noteHead(fields: FieldSection): void {
+    this.#head = fields
+    this.#rawHeaders = null
+  }
+
+  noteTrailers(fields: FieldSection): void {
+    this.#trailers = fields
+  }
+
+  /** A pause during a 1xx does not outlive it. */
+  forgetPause(): void {
+    this.#paused = false
+  }
+}
+
+class ModernPort implements HandlerPort {
+  readonly #handler: ModernHandler
+  #controller: RequestController | undefined
+
+  constructor(handler: Handler) {
+    this.#handler = handler as ModernHandler
+  }
+
+  onStart(control: ExchangeControl): void {
+    this.#controller = new RequestController(control)
+    this.#handler.onRequestStart!(this.#controller, undefined)
+  }
+
+  onResponseBegin(): void {
+    this.#handler.onResponseStarted?.()
+  }
+
+  onHead({ statusCode, statusText, fields }: ResponseHead): void {
+    const controller = this.#controller!
+    controller.noteHead(fields)
+    this.#handler.onResponseStart?.(controller, statusCode, fields.toRecord(), statusText)
+    if (statusCode < 200) controller.forgetPause()
+  }
+
+  onData(chunk: Buffer): void {
+    this.#handler.onResponseData?.(this.#controller!, chunk)
+  }
+
+  onEnd(trailers: FieldSection): void {
+    this.#controller!.noteTrailers(trailers)
+    this.#handler.onResponseEnd?.(this.#controller!, trailers.toRecord())
+  }
+
+  onUpgrade({ statusCode, fields }: ResponseHead, socket: Duplex): void {
+    this.#controller!.noteHead(fields)
+    this.#handler.onRequestUpgrade?.(this.#controller!, statusCode, fields.toRecord(), socket)
+  }
+
+  onError(error: unknown): void {
+    const handler = this.#handler
+    if (typeof handler.onResponseError !== 'function') throw new InvalidArgumentError('invalid onError method')
+    handler.onResponseError(this.#controller as Dispatcher.DispatchController, error as Error)
+  }
+
+  onBodySent(chunk: unknown): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  onRequestSent(): void {
+    this.#handler.onRequestSent?.()
+  }
+}
+
+class LegacyPort implements HandlerPort {
+  readonly #handler: LegacyHandler
+  #control: ExchangeControl | undefined
+  #paused = false
+  readonly #resume = (): void => {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#control!.resume()
+  }
+
+  constructor(handler: Required<Handler>) {
+    this.#handler = handler as LegacyHandler
+  }
+
+  onStart(control: ExchangeControl): void {
+    this.#control = control
+    this.#handler.onConnect((reason) => control.abort(reason))
+  }
+
+  onResponseBegin(): void {
+    this.#handler.onResponseStarted?.()
+  }
+
+  onHead({ statusCode, statusText, fields }: ResponseHead): void {
+    // Exactly `false` pauses; for a 1xx it means nothing (undici client-h1).
+    const goOn = this.#handler.onHeaders(statusCode, fields.toRaw(), this.#resume, statusText)
+    if (goOn === false && statusCode >= 200) this.#pause()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#handler.onData(chunk) === false) this.#pause()
+  }
+
+  onEnd(trailers: FieldSection): void {
+    // The type says strings; undici passes, and its consumers take, Buffers.
+    this.#handler.onComplete(trailers.toRaw() as unknown as string[])
+  }
+
+  onUpgrade({ statusCode, fields }: ResponseHead, socket: Duplex): void {
+    this.#handler.onUpgrade(statusCode, fields.toRaw(), socket)
+  }
+
+  onError(error: unknown): void {
+    this.#handler.onError(error as Error)
+  }
+
+  onBodySent(chunk: unknown): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  onRequestSent(): void {
+    this.#handler.onRequestSent?.()
+  }
+
+  #pause(): void {
+    this.#paused = true
+    this.#control!.pause()
+  }
+}

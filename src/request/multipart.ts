@@ -1,0 +1,46 @@
+/** FormData as multipart/form-data (RFC 7578, with the escapes of the HTML standard), of known length. */
+import { randomUUID } from 'node:crypto'
+
+/** What undici's FormData and Node's have in common. */
+export interface FormDataLike {
+  entries(): Iterable<[string, string | Blob]>
+}
+
+export interface EncodedForm {
+  contentType: string
+  /** In bytes. */
+  length: number
+  chunks: AsyncIterable<Uint8Array>
+}
+
+export function encodeFormData(form: FormDataLike): EncodedForm {
+  const boundary = `----formdata-${randomUUID()}`
+  const parts: (Uint8Array | Blob)[] = []
+  for (const [name, value] of form.entries()) {
+    const disposition = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(normalize(name))}"`
+    if (typeof value === 'string') {
+      parts.push(Buffer.from(`${disposition}\r\n\r\n${normalize(value)}\r\n`))
+    } else {
+      const filename = 'name' in value ? String(value.name) : 'blob'
+      const type = value.type || 'application/octet-stream'
+      parts.push(Buffer.from(`${disposition}; filename="${escapeName(filename)}"\r\nContent-Type: ${type}\r\n\r\n`))
+      parts.push(value, Buffer.from('\r\n'))
+    }
+  }
+  parts.push(Buffer.from(`--${boundary}--\r\n`))
+  let length = 0
+  for (const part of parts) length += part instanceof Uint8Array ? part.byteLength : part.size
+  return { contentType: `multipart/form-data; boundary=${boundary}`, length, chunks: read(parts) }
+}
+
+async function* read(parts: readonly (Uint8Array | Blob)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part
+    else yield* part.stream() as unknown as AsyncIterable<Uint8Array>
+  }
+}
+
+const normalize = (text: string): string => text.replace(/\r\n|\r|\n/g, '\r\n')
+
+const escapeName = (text: string): string =>
+  text.replace(/\r\n|\r|\n/g, (end) => encodeURIComponent(end)).replace(/"/g, '%22')

@@ -1,0 +1,64 @@
+/** Programs of the tests that need a process of their own: bundled from src/, run, and watched to their end. */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+// Within the package, so that the programs find its dependencies.
+const cache = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url))
+
+export interface ChildOptions {
+  args?: string[]
+  /** RLIMIT_NOFILE of the child. */
+  descriptorLimit?: number
+}
+
+export interface ChildResult {
+  code: number | null
+  signal: string | null
+  stdout: string
+  stderr: string
+}
+
+/** A bundled program. */
+export class Program {
+  readonly #directory: string
+  readonly #file: string
+
+  private constructor(directory: string) {
+    this.#directory = directory
+    this.#file = join(directory, 'program.mjs')
+  }
+
+  static async from(entry: URL): Promise<Program> {
+    mkdirSync(cache, { recursive: true })
+    const program = new Program(mkdtempSync(join(cache, 'program-')))
+    await build({
+      entryPoints: [fileURLToPath(entry)],
+      outfile: program.#file,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      external: ['koffi', 'undici'],
+      logLevel: 'error',
+    })
+    return program
+  }
+
+  /** Runs the program to its end, however it ends; one that takes longer than 20 s is killed. */
+  run({ args = [], descriptorLimit }: ChildOptions = {}): Promise<ChildResult> {
+    const limit = descriptorLimit === undefined ? '' : `ulimit -n ${descriptorLimit}; `
+    const command = ['-c', `${limit}exec "$@"`, 'sh', process.execPath, this.#file, ...args]
+    return new Promise((resolve) => {
+      const child = execFile('sh', command, { timeout: 20_000 }, (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
+      })
+    })
+  }
+
+  delete(): void {
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
