@@ -8,6 +8,7 @@ import {
   NotSupportedError,
 } from './errors.js'
 import type { ResolvedOptions } from './options.js'
+import type { EndReason } from './pool/connection.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
@@ -86,8 +87,8 @@ export class AgentCore implements PoolEvents {
     this.#events.onConnect(origin)
   }
 
-  onDisconnect(origin: URL, error: Error): void {
-    this.#events.onDisconnect(origin, error)
+  onDisconnect(origin: URL, reason: EndReason): void {
+    this.#events.onDisconnect(origin, reason)
   }
 
   onConnectionError(origin: URL, error: Error): void {

@@ -8,7 +8,7 @@ import { constants } from 'node:buffer'
 import type { EventEmitter } from 'node:events'
 import { Dispatcher } from 'undici'
 import { AgentCore } from './agent-core.js'
-import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
+import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
 import { type RecyclingAgentOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
@@ -53,7 +53,11 @@ export class RecyclingAgent extends Dispatcher {
     const targets = [this]
     this.core = new AgentCore(this.resolved, {
       onConnect: (origin) => void emitter.emit('connect', origin, targets),
-      onDisconnect: (origin, error) => void emitter.emit('disconnect', origin, targets, error),
+      onDisconnect: (origin, reason) => {
+        if (emitter.listenerCount('disconnect') === 0) return
+        const error = reason instanceof Error ? reason : new InformationalError(reason)
+        emitter.emit('disconnect', origin, targets, error)
+      },
       onConnectionError: (origin, error) => void emitter.emit('connectionError', origin, targets, error),
       onDrain: (origin) => void emitter.emit('drain', origin, targets),
     })

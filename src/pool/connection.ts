@@ -13,7 +13,6 @@ import {
   BodyTimeoutError,
   fromProtocolError,
   HeadersTimeoutError,
-  InformationalError,
   NotSupportedError,
   RequestContentLengthMismatchError,
   type SocketInfo,
@@ -47,6 +46,12 @@ export interface ConnectionOptions extends KeepAliveLimits {
   strictContentLength: boolean
 }
 
+/**
+ * Why a connection ended: an error, or our own business under undici's name for it. The latter becomes an
+ * InformationalError only where somebody listens: to create one costs more than the rest of a request.
+ */
+export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout'
+
 /** Who the connection works for. */
 export interface ConnectionOwner {
   /** The connection is there; the first request is written after this. */
@@ -56,7 +61,7 @@ export interface ConnectionOwner {
   /** It may take another request: {@link Connection.canTake}. */
   onAvailable(connection: Connection): void
   /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */
-  onDisconnected(connection: Connection, error: Error, unsent: Request[]): void
+  onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void
 }
 
 /** Bytes that one connection may read in one turn of the event loop, so that none starves the others. */
@@ -166,7 +171,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   retire(): void {
     this.#isLast = true
     if (this.#phase === 'open' && this.#running.length === 0 && this.#pending === null) {
-      this.#close(new InformationalError('reset'), 'self')
+      this.#close('reset', 'self')
     }
   }
 
@@ -259,7 +264,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     this.#end(head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
     pump?.cancel()
-    this.#owner.onDisconnected(this, new InformationalError('reset'), unsent)
+    this.#owner.onDisconnected(this, 'reset', unsent)
   }
 
   onTunnel(): void {
@@ -287,7 +292,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     if (this.#phase === 'closed') return
     this.#running = this.#running.filter((running) => running !== request)
     if (this.#pending === request) this.#pending = null
-    this.#lose(new InformationalError('aborted'))
+    this.#lose('aborted')
   }
 
   // PumpOwner
@@ -463,7 +468,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
         this.#lose(new BodyTimeoutError())
         break
       case 'reuse':
-        this.#close(new InformationalError('socket idle timeout'), 'self')
+        this.#close('socket idle timeout', 'self')
         break
     }
   }
@@ -536,29 +541,30 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   }
 
   /** Ends in good order, between two messages. */
-  #close(error: Error, initiator: Initiator): void {
+  #close(reason: EndReason, initiator: Initiator): void {
     const unsent = this.#takeRequests()
     this.#end(initiator)
-    this.#owner.onDisconnected(this, error, unsent)
+    this.#owner.onDisconnected(this, reason, unsent)
   }
 
   /**
    * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business; the others
    * were never answered and are sent again.
    */
-  #lose(error: Error): void {
+  #lose(reason: EndReason): void {
     const wasWritten = this.#running.length > 0
     const requests = this.#takeRequests()
     const pump = this.#pump
     this.#pump = null
     this.#end(null)
-    if (wasWritten && !(error instanceof InformationalError)) {
+    const error = reason instanceof Error ? reason : undefined
+    if (wasWritten && error !== undefined) {
       const first = requests.shift()!
       first.fail(error)
       destroyBody(first.payload, error)
     }
-    pump?.cancel(error instanceof InformationalError ? undefined : error)
-    this.#owner.onDisconnected(this, error, requests)
+    pump?.cancel(error)
+    this.#owner.onDisconnected(this, reason, requests)
   }
 
   #takeRequests(): Request[] {

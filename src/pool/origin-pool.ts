@@ -9,7 +9,7 @@ import { destroyBody } from '../request/body.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Tcp } from '../transport/tcp.js'
 import type { TcpTarget } from '../transport/tcp-connect.js'
-import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection.js'
+import { Connection, type ConnectionOptions, type ConnectionOwner, type EndReason } from './connection.js'
 
 export interface OriginPoolOptions extends ConnectionOptions, Omit<TcpTarget, 'hostname' | 'port' | 'attemptTimeout'> {
   /** Infinity: no limit. */
@@ -22,7 +22,7 @@ export interface OriginPoolOptions extends ConnectionOptions, Omit<TcpTarget, 'h
 /** The events of undici's dispatchers, for one origin. */
 export interface PoolEvents {
   onConnect(origin: URL): void
-  onDisconnect(origin: URL, error: Error): void
+  onDisconnect(origin: URL, reason: EndReason): void
   onConnectionError(origin: URL, error: Error): void
   onDrain(origin: URL): void
   /** The pool has no requests any more. */
@@ -175,9 +175,9 @@ export class OriginPool implements ConnectionOwner, RequestTracker {
     this.#serveQueue()
   }
 
-  onDisconnected(connection: Connection, error: Error, unsent: Request[]): void {
+  onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void {
     this.#connections.delete(connection)
-    this.#events.onDisconnect(this.origin, error)
+    this.#events.onDisconnect(this.origin, reason)
     for (const request of unsent) request.unstart()
     if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
     this.#serveQueue()

@@ -44,6 +44,12 @@ export interface SocketPoolOptions {
   recycle?: RecycleMode
   /** How many idle descriptors are kept over all peers; the least recently used goes first. @default 1024 */
   maxIdleSockets?: number
+  /**
+   * Idle descriptors are closed when none was leased again for so long, in milliseconds; 0: never.
+   *
+   * @default 30000
+   */
+  idleSocketTimeout?: number
   /** SO_KEEPALIVE on TCP sockets. @default true */
   keepAlive?: boolean
   /** TCP_KEEPIDLE in milliseconds, rounded down to whole seconds; below 1 s the kernel's default. @default 60000 */
@@ -80,6 +86,10 @@ export class SocketPool {
   readonly #keepAlive: boolean
   readonly #keepIdleSeconds: number
   readonly #maxIdle: number
+  readonly #idleTimeoutMs: number
+  #idleTimer: NodeJS.Timeout | null = null
+  /** {@link SocketPoolStats.recycled} when the idle timer was started. */
+  #recycledBefore = 0
   readonly #observer: DescriptorObserver | null
   readonly #idle = new IdleDescriptors()
   #mode: RecycleMode
@@ -99,16 +109,18 @@ export class SocketPool {
    * @throws RangeError for an option out of its range; and where koffi cannot be loaded
    */
   constructor(options: SocketPoolOptions = {}, observer: DescriptorObserver | null = null) {
-    const { type = 'tcp', recycle = 'dissolve', maxIdleSockets = 1024 } = options
+    const { type = 'tcp', recycle = 'dissolve', maxIdleSockets = 1024, idleSocketTimeout = 30_000 } = options
     const { keepAlive = true, keepAliveInitialDelay = 60_000 } = options
     if (type !== 'tcp' && type !== 'udp') throw new RangeError(`invalid type ${type}`)
     if (recycle !== 'dissolve' && recycle !== 'graceful' && recycle !== 'off') {
       throw new RangeError(`invalid recycle ${recycle}`)
     }
     if (!Number.isInteger(maxIdleSockets) || maxIdleSockets < 0) throw new RangeError('invalid maxIdleSockets')
+    if (!(idleSocketTimeout >= 0)) throw new RangeError('invalid idleSocketTimeout')
     this.#isDatagram = type === 'udp'
     this.#mode = recycle
     this.#maxIdle = maxIdleSockets
+    this.#idleTimeoutMs = idleSocketTimeout
     this.#keepAlive = keepAlive
     this.#keepIdleSeconds = Math.floor(keepAliveInitialDelay / 1000)
     this.#observer = observer
@@ -204,6 +216,7 @@ export class SocketPool {
       this.#observer?.released(descriptor)
       this.#idle.push(descriptor)
       if (this.#idle.size > this.#maxIdle) this.#evict()
+      if (this.#idleTimer === null && this.#idleTimeoutMs > 0) this.#startIdleTimer()
       return true
     }
     this.discard(descriptor)
@@ -220,7 +233,24 @@ export class SocketPool {
   /** Closes what is idle; what is leased is closed as its lease ends. */
   close(): void {
     this.#closed = true
+    this.#closeIdle()
+  }
+
+  #closeIdle(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
+    this.#idleTimer = null
     while (this.#idle.size > 0) this.#evict()
+  }
+
+  /** One timer for all: a pool that nobody uses any more, or that was forgotten unclosed, keeps no descriptors. */
+  #startIdleTimer(): void {
+    this.#recycledBefore = this.#recycled
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = null
+      if (this.#recycled === this.#recycledBefore) this.#closeIdle()
+      else if (this.#idle.size > 0) this.#startIdleTimer()
+    }, this.#idleTimeoutMs)
+    this.#idleTimer.unref()
   }
 
   #canKeep(descriptor: Descriptor): boolean {

@@ -35,7 +35,8 @@ export interface ExitHooks {
 }
 
 /**
- * Makes readiness of `fd` end the poll phase of this thread's loop. The watch lasts as long as the environment.
+ * Makes readiness of `fd` end the poll phase of this thread's loop. The watch lasts as long as the environment. `fd`
+ * must be open and of a kind that epoll(7) takes: koffi aborts the process when libuv refuses it.
  *
  * @throws where a symbol is missing or the handle cannot be found
  */

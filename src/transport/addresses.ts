@@ -17,8 +17,9 @@ export interface AddressOptions {
   family: number
   /** Flags of getaddrinfo(3). */
   hints?: number | undefined
-  /** Try all answers (RFC 8305), not only the first. */
+  /** Try all answers (RFC 8305), not only the first. Without effect where family or local address leave no choice. */
   autoSelectFamily: boolean
+  localAddress?: string | undefined
 }
 
 /**
@@ -28,7 +29,7 @@ export interface AddressOptions {
  */
 export function resolveAddresses(
   hostname: string,
-  { lookup = dnsLookup as LookupFunction, family, hints, autoSelectFamily }: AddressOptions,
+  { lookup = dnsLookup as LookupFunction, family, hints, autoSelectFamily, localAddress }: AddressOptions,
   callback: (error: Error | null, addresses: LookupAddress[]) => void,
 ): void {
   const literalFamily = isIP(hostname)
@@ -36,9 +37,9 @@ export function resolveAddresses(
     callback(null, [{ address: hostname, family: literalFamily }])
     return
   }
-  const all = autoSelectFamily && family === 0
-  const options: LookupOptions = { family, all }
-  if (hints !== undefined) options.hints = hints
+  const all = autoSelectFamily && family === 0 && localAddress === undefined
+  // Node's net asks for addresses of configured families only, unless one is given.
+  const options: LookupOptions = { family, all, hints: hints ?? (family === 0 ? ADDRCONFIG : 0) }
   lookup(hostname, options, (error, answer, answerFamily) => {
     if (error) return callback(error, [])
     const found = Array.isArray(answer) ? answer : [{ address: answer, family: answerFamily ?? isIP(answer) }]

@@ -4,6 +4,7 @@
  * One timeout bounds the whole.
  */
 import type { LookupAddress } from 'node:dns'
+import { isIP } from 'node:net'
 import { ConnectTimeoutError } from '../errors.js'
 import { Deadline } from '../reactor/deadlines.js'
 import { inRootContext } from '../reactor/reactor.js'
@@ -35,6 +36,8 @@ export interface TcpTarget extends AddressOptions {
 export type ConnectCallback = (error: Error | null, wire: TcpWire | null) => void
 
 const peersOfTarget = new WeakMap<TcpTarget, Map<string, Peer>>()
+/** The one peer of a target that is an IP literal, or a Unix socket: nothing has to be asked for it twice. */
+const onlyPeer = new WeakMap<TcpTarget, Peer[]>()
 
 /** One attempt to connect to one target. Calls back once, never from within {@link start}. */
 export class TcpConnect implements ReadinessListener {
@@ -59,16 +62,29 @@ export class TcpConnect implements ReadinessListener {
   start(): this {
     const target = this.#target
     this.#tcp.deadlines.start(this.#timeout, target.connectTimeout)
-    if (target.socketPath !== undefined) {
+    const known = onlyPeer.get(target)
+    if (known !== undefined) {
+      this.#peers = known
+      this.#tryNext()
+    } else if (target.socketPath !== undefined) {
       this.#tryUnix(target.socketPath)
-      return this
+    } else {
+      this.#resolve(target)
     }
-    resolveAddresses(target.hostname, target, (error, addresses) => {
-      if (this.#isOver) return
-      if (error !== null) this.#later(() => this.#end(error))
-      else inRootContext(() => this.#tryAddresses(addresses))
-    })
     return this
+  }
+
+  #resolve(target: TcpTarget): void {
+    try {
+      resolveAddresses(target.hostname, target, (error, addresses) => {
+        if (this.#isOver) return
+        if (error !== null) this.#later(() => this.#end(error))
+        else inRootContext(() => this.#tryAddresses(addresses))
+      })
+    } catch (error) {
+      // A resolver of the caller's may throw.
+      this.#later(() => this.#end(error as Error))
+    }
   }
 
   /** Gives up; the callback is not called. */
@@ -100,6 +116,7 @@ export class TcpConnect implements ReadinessListener {
   #tryUnix(path: string): void {
     try {
       this.#peers = [Peer.unix(path)]
+      onlyPeer.set(this.#target, this.#peers)
     } catch (error) {
       this.#later(() => this.#end(error as Error))
       return
@@ -110,6 +127,7 @@ export class TcpConnect implements ReadinessListener {
   #tryAddresses(addresses: LookupAddress[]): void {
     try {
       this.#peers = addresses.map(({ address }) => peerOf(this.#target, address))
+      if (isIP(this.#target.hostname) !== 0) onlyPeer.set(this.#target, this.#peers)
     } catch (error) {
       this.#later(() => this.#end(error as Error))
       return

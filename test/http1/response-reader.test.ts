@@ -2,10 +2,10 @@
 import { Buffer } from 'node:buffer'
 import { describe, expect, it } from 'vitest'
 import type { FieldRecord } from '../../src/http1/field-section.js'
-import { WINDOW_SIZE } from '../../src/http1/llhttp.js'
+import { receiveWindow, WINDOW_SIZE } from '../../src/http1/llhttp.js'
 import type { Framing } from '../../src/http1/response-head.js'
 import type { Expectation } from '../../src/http1/response-reader.js'
-import { type Entry, GET, head, latin1, lines, Recording, type RecordingOptions } from './recording.js'
+import { type Entry, GET, head, latin1, lines, Recording, receive } from './recording.js'
 
 type HeadEntry = Extract<Entry, { event: 'head' }>
 
@@ -334,9 +334,11 @@ const cases: Case[] = [
   },
 ]
 
-describe.each(cases)('ResponseReader $name', ({ request = GET, text, entries, isDelimited = true }) => {
+const record = (request = GET, ...further: Expectation[]): Recording =>
+  new Recording({ expectations: [request, ...further] })
+
+describe.each(cases)('ResponseReader $name', ({ request, text, entries, isDelimited = true }) => {
   const bytes = latin1(text)
-  const record = (options: RecordingOptions = {}): Recording => new Recording({ expectations: [request], ...options })
   const finishUnlessDelimited = (recording: Recording): Recording => (isDelimited ? recording : recording.finish())
 
   it.each([
@@ -344,29 +346,35 @@ describe.each(cases)('ResponseReader $name', ({ request = GET, text, entries, is
     ['byte by byte', 1],
     ['in pieces of 7 bytes', 7],
   ])('%s', (_, size) => {
-    const recording = finishUnlessDelimited(record().feed(bytes, size))
+    const recording = finishUnlessDelimited(record(request).feed(bytes, size))
     expect(recording.entries).toEqual(entries)
     expect(recording.reader.hasBacklog).toBe(false)
   })
 
   it.each([1, 3, 1000])('past the parser, %d bytes at once', (size) => {
-    expect(finishUnlessDelimited(record().feedDirectly(bytes, size)).entries).toEqual(entries)
-  })
-
-  it.runIf(isDelimited).each([bytes.length + nextText.length, 1, bytes.length - 1, bytes.length + 1])(
-    'with the next response behind it, %d bytes at once',
-    (size) => {
-      const recording = record({ expectations: [request, GET] })
-      recording.feed(Buffer.concat([bytes, latin1(nextText)]), size)
-      expect(recording.entries).toEqual([...entries, ...nextEntries])
-      expect(recording.reader.isInMessage).toBe(false)
-    },
-  )
-
-  it.runIf(isDelimited).each(['HTTP/1.1 200 OK\r\n\r\n', '\r\n', 'x'])('with stray bytes %j behind it', (stray) => {
-    expect(record().feed(latin1(text + stray)).entries).toEqual([...entries, badResponse])
+    expect(finishUnlessDelimited(record(request).feedDirectly(bytes, size)).entries).toEqual(entries)
   })
 })
+
+describe.each(cases.filter(({ isDelimited }) => isDelimited ?? true))(
+  'ResponseReader $name',
+  ({ request, text, entries }) => {
+    it.each([
+      ['in one piece', text.length + nextText.length],
+      ['byte by byte', 1],
+      ['split before its last byte', text.length - 1],
+      ['split behind the first byte of the next', text.length + 1],
+    ])('with the next response behind it, %s', (_, size) => {
+      const recording = record(request, GET).feed(latin1(text + nextText), size)
+      expect(recording.entries).toEqual([...entries, ...nextEntries])
+      expect(recording.reader.isInMessage).toBe(false)
+    })
+
+    it.each(['HTTP/1.1 200 OK\r\n\r\n', '\r\n', 'x'])('with stray bytes %j behind it', (stray) => {
+      expect(record(request).feed(latin1(text + stray)).entries).toEqual([...entries, badResponse])
+    })
+  },
+)
 
 describe('ResponseReader', () => {
   it('gives field lines as they came, in their order and case (RFC 9110 5.3)', () => {
@@ -402,7 +410,7 @@ describe('ResponseReader', () => {
 
   it('reads responses to pipelined requests by the method of each (RFC 9112 9.3.2)', () => {
     const recording = new Recording({ expectations: [GET, HEAD, GET] })
-    const text = `${chunkedHead}3\r\nabc\r\n0\r\n\r\n` + head('HTTP/1.1 200 OK', 'content-length: 9') + nextText
+    const text = `${chunkedHead}3\r\nabc\r\n0\r\n\r\n${head('HTTP/1.1 200 OK', 'content-length: 9')}${nextText}`
     recording.feed(latin1(text))
     expect(recording.names).toEqual([
       'begin',
@@ -523,13 +531,13 @@ describe('ResponseReader, strict where llhttp is', () => {
     [
       'Transfer-Encoding and Content-Length',
       'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n',
-      [wrong("Content-Length can't be present with chunked encoding", 'INVALID_CONTENT_LENGTH')],
+      [wrong("Content-Length can't be present with Transfer-Encoding", 'INVALID_CONTENT_LENGTH')],
     ],
     ['two lengths (RFC 9112 6.3, 5)', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n', [mismatch]],
     [
       'two lengths of 0',
       'HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 0\r\n\r\n',
-      [wrong('Content-Length already present', 'UNEXPECTED_CONTENT_LENGTH')],
+      [wrong('Duplicate Content-Length', 'UNEXPECTED_CONTENT_LENGTH')],
     ],
     [
       'a length that is no number',
@@ -574,7 +582,7 @@ describe('ResponseReader, strict where llhttp is', () => {
     [
       'a bare LF behind a chunk size',
       `${chunkedHead}3\nabc\r\n`,
-      [chunkedEntry, wrong('Invalid character in chunk size', 'INVALID_CHUNK_SIZE')],
+      [chunkedEntry, wrong('Missing expected CR after chunk size', 'CR_EXPECTED')],
     ],
     [
       'a malformed trailer',
@@ -587,13 +595,176 @@ describe('ResponseReader, strict where llhttp is', () => {
     }
   })
 
-  it('gives the offending bytes', () => {
+  it('gives the offending bytes as a copy', () => {
     const { reader } = new Recording()
-    const bytes = latin1('HTTP/1.1 200 OK\r\na : b\r\n\r\n')
-    const recording = new Recording()
-    recording.feed(bytes.subarray(0, 10))
-    expect(reader.state).toBe('head')
-    bytes.copy(latin1(''))
-    expect(recording.entries).toEqual([begin])
+    const error = receive(reader, latin1('HTTP/1.1 200 OK\r\na : b\r\n\r\n'))
+    receiveWindow().fill(0)
+    expect(error?.data?.toString('latin1')).toBe(' : b\r\n\r\n')
+  })
+})
+
+describe('ResponseReader, when the connection ends', () => {
+  const sizedHead = (...fields: string[]): string => head('HTTP/1.1 200 OK', 'content-length: 5', ...fields)
+  const closing = 'connection: close'
+  const closed = 'closed'
+  const mismatch = 'length-mismatch'
+  const invalid = 'parse'
+
+  it.each<[what: string, text: string, fin: string | null, reset: string | null]>([
+    ['before the first byte', '', closed, null],
+    ['in an empty line', '\r\n', closed, null],
+    ['in a status line', 'HTTP/1.1 20', closed, null],
+    ['in the fields', 'HTTP/1.1 200 OK\r\nconnection: close\r\nco', closed, null],
+    ['behind a 1xx', head('HTTP/1.1 103 Early Hints', closing), closed, null],
+    ['behind a complete message', `${sizedHead()}hello`, closed, null],
+    ['behind a complete closing message', `${sizedHead(closing)}hello`, closed, null],
+    ['before a body of known length', sizedHead(), closed, null],
+    ['within it', `${sizedHead()}hell`, closed, null],
+    ['before the body of a closing message', sizedHead(closing), mismatch, mismatch],
+    ['within it, short of a byte', `${sizedHead(closing)}hell`, mismatch, mismatch],
+    ['before the first chunk', chunkedHead, closed, null],
+    ['in a chunk', `${chunkedHead}5\r\nhell`, closed, null],
+    ['in the trailers', `${chunkedHead}0\r\na: b\r\n`, closed, null],
+    [
+      'before the first chunk of a closing message',
+      head('HTTP/1.1 200 OK', closing, 'transfer-encoding: chunked'),
+      invalid,
+      invalid,
+    ],
+    ['in its chunk', `${head('HTTP/1.1 200 OK', closing, 'transfer-encoding: chunked')}5\r\nhell`, invalid, invalid],
+    [
+      'in its trailers',
+      `${head('HTTP/1.1 200 OK', closing, 'transfer-encoding: chunked')}0\r\na: b\r\n`,
+      invalid,
+      invalid,
+    ],
+    ['in a chunk of HTTP/1.0', `${head('HTTP/1.0 200 OK', 'transfer-encoding: chunked')}5\r\nhell`, invalid, invalid],
+  ])('finds fault %s (RFC 9112 8)', (_, text, fin, reset) => {
+    const ended = new Recording().feed(latin1(text))
+    expect(ended.reader.receiveEnd()?.kind ?? null).toBe(fin)
+    const broken = new Recording().feed(latin1(text))
+    const { ended: isEnded, error } = broken.reader.receiveReset()
+    expect(isEnded).toBe(false)
+    expect(error?.kind ?? null).toBe(reset)
+    expect(broken.entries).toEqual(ended.entries)
+  })
+
+  it("names a chunked body's early end as the parser does", () => {
+    const text = head('HTTP/1.1 200 OK', closing, 'transfer-encoding: chunked')
+    expect(new Recording().feed(latin1(text)).reader.receiveEnd()).toMatchObject({
+      message: 'Response does not match the HTTP/1.1 protocol (Invalid EOF state)',
+      parserCode: 'INVALID_EOF_STATE',
+      data: Buffer.alloc(0),
+    })
+  })
+
+  it('takes a reset for the end of a body that nothing else ends', () => {
+    const recording = new Recording().feed(latin1(`${head('HTTP/1.1 200 OK')}hello`))
+    expect(recording.reader.receiveReset()).toEqual({ ended: true, error: null })
+    expect(recording.entries.slice(2)).toEqual([data('hello'), end()])
+    expect(recording.reader.state).toBe('closed')
+  })
+
+  it.each([
+    ['a tunnel', CONNECT, head('HTTP/1.1 200 OK')],
+    ['a body that FIN has ended already', GET, head('HTTP/1.1 200 OK')],
+  ])('has nothing to say behind %s', (_, request, text) => {
+    const recording = record(request).feed(latin1(text))
+    recording.reader.receiveEnd()
+    const { length } = recording.entries
+    expect(recording.reader.receiveEnd()).toBeNull()
+    expect(recording.reader.receiveReset()).toEqual({ ended: false, error: null })
+    expect(recording.entries).toHaveLength(length)
+  })
+})
+
+describe('ResponseReader, maxHeaderSize', () => {
+  const sizes = [1, 7, 100_000]
+  const kinds = (text: string, maxHeaderSize: number): string[] =>
+    sizes.map((size) => {
+      const last = new Recording({ limits: { maxHeaderSize } }).feed(latin1(text), size).entries.at(-1)
+      return last?.event === 'error' ? last.kind : (last?.event ?? '')
+    })
+
+  it('is hit when the bytes of a head reach it', () => {
+    const text = head('HTTP/1.1 200 OK', 'content-length:   0', 'ab: cdef')
+    expect(kinds(text, 22)).toEqual(['end', 'end', 'end'])
+    expect(kinds(text, 21)).toEqual(['header-overflow', 'header-overflow', 'header-overflow'])
+  })
+
+  it('counts each 1xx and the final head anew', () => {
+    const text =
+      head('HTTP/1.1 103 OK', 'ab: cdef') + head('HTTP/1.1 103 OK', 'ab: cdef') + head('HTTP/1.1 204 OK', 'a: b')
+    expect(kinds(text, 7)).toEqual(['end', 'end', 'end'])
+    expect(kinds(text, 6)).toEqual(['header-overflow', 'header-overflow', 'header-overflow'])
+  })
+
+  it('counts trailers anew', () => {
+    const fields = ['abcdefghij: klmnopqr', 'stuv: wx']
+    const text = `${chunkedHead}3\r\nabc\r\n${head('0', ...fields)}`
+    expect(kinds(text, 25)).toEqual(['end', 'end', 'end'])
+    const longer = `${chunkedHead}3\r\nabc\r\n${head('0', ...fields, 'y:')}`
+    expect(kinds(longer, 25)).toEqual(['header-overflow', 'header-overflow', 'header-overflow'])
+  })
+
+  it('delivers the chunks before trailers that are too long, however they came', () => {
+    const text = `${chunkedHead}3\r\nabc\r\n${head('0', `a: ${'b'.repeat(30)}`)}`
+    for (const size of sizes) {
+      const recording = new Recording({ limits: { maxHeaderSize: 25 } }).feed(latin1(text), size)
+      expect(recording.body).toBe('abc')
+      expect(recording.names).toEqual(['begin', 'head', 'data', 'error'])
+    }
+  })
+
+  it('does not count the reason phrase', () => {
+    expect(kinds(head(`HTTP/1.1 204 ${'x'.repeat(1000)}`), 10)).toEqual(['end', 'end', 'end'])
+  })
+
+  it.each([
+    ['reason phrase', 'HTTP/1.1 200 ', 'x'],
+    ['empty line', '', '\r\n'],
+    ['run of blanks before a value', 'HTTP/1.1 200 OK\r\na:', ' '],
+  ])('ends an endless %s', (_, start, more) => {
+    const recording = new Recording().feed(latin1(start + more.repeat(2 ** 18 / more.length)), WINDOW_SIZE)
+    expect(recording.names).toEqual(['begin', 'error'])
+    expect(recording.entries.at(-1)).toMatchObject({ kind: 'header-overflow' })
+  })
+})
+
+describe('ResponseReader, maxResponseSize', () => {
+  it.each([
+    ['known length', `${head('HTTP/1.1 200 OK', 'content-length: 6')}abcdef`],
+    ['chunks', `${chunkedHead}3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n`],
+    ['until FIN', `${head('HTTP/1.1 200 OK')}abcdef`],
+  ])('is the longest body, %s', (_, text) => {
+    const record = (maxResponseSize: number): Recording => new Recording({ limits: { maxResponseSize } })
+    for (const limit of [-1, 6]) {
+      const recording = record(limit).feed(latin1(text), 1)
+      expect(recording.body).toBe('abcdef')
+      expect(recording.names).not.toContain('error')
+    }
+    for (const feed of ['feed', 'feedDirectly'] as const) {
+      const recording = record(5)[feed](latin1(text), 1)
+      expect(recording.body).toBe('abcde')
+      expect(recording.entries.at(-1)).toMatchObject({ kind: 'body-overflow' })
+    }
+  })
+
+  it('keeps the chunk back that exceeds it', () => {
+    const text = `${chunkedHead}3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n`
+    const recording = new Recording({ limits: { maxResponseSize: 4 } }).feed(latin1(text))
+    expect(recording.names).toEqual(['begin', 'head', 'data', 'error'])
+    expect(recording.body).toBe('abc')
+  })
+
+  it('of 0 allows for empty bodies', () => {
+    const text = `${head('HTTP/1.1 200 OK', 'content-length: 0')}${chunkedHead}0\r\n\r\n`
+    const recording = new Recording({ limits: { maxResponseSize: 0 }, expectations: [GET, GET] }).feed(latin1(text))
+    expect(recording.names).toEqual(['begin', 'head', 'end', 'begin', 'head', 'end'])
+  })
+
+  it('counts each response anew', () => {
+    const recording = new Recording({ limits: { maxResponseSize: 4 }, expectations: [GET, GET] })
+    expect(recording.feed(latin1(nextText + nextText)).body).toBe('nextnext')
   })
 })

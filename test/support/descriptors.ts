@@ -13,12 +13,21 @@ export function descriptorFlags(fd: number): number {
   return Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)![1]!, 8)
 }
 
-/** The states of all sockets of this host that have `port` at either end (proc_net_tcp, kernel documentation). */
-export function socketsAtPort(port: number, protocol: 'tcp' | 'udp' = 'tcp'): string[] {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+
+/**
+ * The sockets of this host, seen from either end, that connect port `a` with port `b`, as the kernel's tables have them:
+ * local end, remote end, state. A port alone would not do: other programs use the host, too.
+ */
+export function socketsBetween(a: number, b: number, protocol: 'tcp' | 'udp' = 'tcp'): string[] {
   return [protocol, `${protocol}6`]
     .flatMap((table) => readFileSync(`/proc/net/${table}`, 'latin1').split('\n').slice(1))
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, local = '', remote = '']) => local.endsWith(suffix) || remote.endsWith(suffix))
+    .filter(([, local = '', remote = '']) =>
+      [
+        [a, b],
+        [b, a],
+      ].some(([from, to]) => local.endsWith(hex(from!)) && remote.endsWith(hex(to!))),
+    )
     .map(([, local, remote, state]) => `${local} ${remote} ${state}`)
 }

@@ -1,0 +1,316 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Reactor, type Task, threadReactor } from '../../src/reactor/reactor.js'
+import type { Descriptor } from '../../src/socket-pool/descriptor.js'
+import { SocketPool } from '../../src/socket-pool/socket-pool.js'
+import { SOCK_CLOEXEC } from '../../src/sys/constants.js'
+import { isPeerClosed, isWritable } from '../../src/sys/epoll-event.js'
+import { native } from '../../src/sys/native.js'
+import { EINPROGRESS } from '../../src/sys/system-error.js'
+import { Program } from '../support/child.js'
+import { countDescriptors, descriptorFlags } from '../support/descriptors.js'
+import { loopCount, roundsWithin } from '../support/event-loop.js'
+import { connected, connectedUntilFin, readiness, startServer, type TestServer } from '../support/leases.js'
+
+const reactor = threadReactor()
+let before = 0
+let server: TestServer
+let pool: SocketPool
+
+/** Resolves after the next batch of readiness; as a task does, it lets the loop not sleep. */
+const turnOf = (owner: Reactor): Promise<number> =>
+  new Promise((resolve) => owner.later({ run: () => resolve(owner.turn) }))
+
+beforeEach(async () => {
+  before = countDescriptors()
+  server = await startServer((socket) => socket.end())
+  pool = new SocketPool({}, reactor)
+})
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  pool.close()
+  await server.close()
+  expect(pool.stats.leased).toBe(0)
+  expect(countDescriptors()).toBe(before)
+})
+
+describe('the reactor of a thread', () => {
+  it('is one', () => {
+    expect(threadReactor()).toBe(reactor)
+  })
+
+  it('has an epoll descriptor that is close-on-exec', () => {
+    const create = vi.spyOn(native(), 'epollCreate')
+    const other = new Reactor()
+    const epollFd = create.mock.results[0]!.value as number
+    expect(other.turn).toBe(0)
+    expect(descriptorFlags(epollFd) & SOCK_CLOEXEC).toBe(SOCK_CLOEXEC)
+    // It lasts as long as the thread.
+    before++
+  })
+
+  it('fails with the system error of epoll_create1(2)', () => {
+    vi.spyOn(native(), 'epollCreate').mockReturnValue(-1)
+    vi.spyOn(native(), 'errno').mockReturnValue(24)
+    expect(() => new Reactor()).toThrow('epoll_create1 EMFILE')
+  })
+})
+
+describe('readiness', () => {
+  it('of a connecting socket arrives', async () => {
+    const descriptor = pool.lease(server)
+    const writable = readiness(descriptor, isWritable)
+    expect(pool.connect(descriptor)).toBe(EINPROGRESS)
+    expect(isWritable(await writable)).toBe(true)
+    pool.abort(descriptor)
+  })
+
+  it('of a hundred sockets arrives, each at its own listener', async () => {
+    const leases = Array.from({ length: 100 }, () => pool.lease(server))
+    const ports = await Promise.all(leases.map((descriptor) => connectedUntilFin(pool, descriptor)))
+    expect(new Set(ports).size).toBe(100)
+    for (const descriptor of leases) pool.release(descriptor)
+    expect(pool.stats).toMatchObject({ fresh: 100, idle: 100 })
+  })
+
+  it('of an idle descriptor is heard by nobody, and the next lease hears only its own', async () => {
+    const descriptor = pool.lease(server)
+    await connectedUntilFin(pool, descriptor)
+    pool.release(descriptor)
+    expect(descriptor.listener).toBeNull()
+    await turnOf(reactor)
+    const onReadiness = vi.fn()
+    pool.lease(server).listener = { onReadiness }
+    await turnOf(reactor)
+    await turnOf(reactor)
+    expect(onReadiness).not.toHaveBeenCalled()
+    pool.discard(descriptor)
+  })
+
+  it('that was collected before a lease began is dropped', async () => {
+    const leases = [pool.lease(server), pool.lease(server)]
+    await Promise.all(leases.map((descriptor) => connectedUntilFin(pool, descriptor)))
+    // Both have news for the next batch; whoever is served first ends the other's lease and begins a new one.
+    const [a, b] = leases as [Descriptor, Descriptor]
+    const stale = vi.fn()
+    let served = 0
+    for (const [mine, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      mine.listener = {
+        onReadiness() {
+          served++
+          pool.abort(other)
+          expect(pool.lease(server)).toBe(other)
+          other.listener = { onReadiness: stale }
+        },
+      }
+      native().shutdown(mine.fd, 1)
+    }
+    await turnOf(reactor)
+    expect(served).toBe(1)
+    expect(stale).not.toHaveBeenCalled()
+    pool.abort(a)
+    pool.abort(b)
+  })
+
+  it('that was collected for a closed descriptor does not reach another with its number', async () => {
+    const [a, b] = [pool.lease(server), pool.lease(server)]
+    await Promise.all([connectedUntilFin(pool, a), connectedUntilFin(pool, b)])
+    const stale = vi.fn()
+    const fresh: Descriptor[] = []
+    for (const [mine, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      mine.listener = {
+        onReadiness() {
+          pool.discard(other)
+          const successor = pool.lease(server)
+          expect(successor.fd).toBe(other.fd)
+          expect(successor).not.toBe(other)
+          successor.listener = { onReadiness: stale }
+          fresh.push(successor)
+        },
+      }
+      native().shutdown(mine.fd, 1)
+    }
+    await turnOf(reactor)
+    expect(fresh).toHaveLength(1)
+    expect(stale).not.toHaveBeenCalled()
+    for (const descriptor of [a, b, ...fresh]) if (descriptor.state === 'leased') pool.discard(descriptor)
+  })
+
+  it('of a descriptor that was taken out of the set does not arrive', async () => {
+    const descriptor = pool.lease(server)
+    const onReadiness = vi.fn()
+    descriptor.listener = { onReadiness }
+    reactor.unregister(descriptor)
+    descriptor.lent = true
+    pool.connect(descriptor)
+    const other = pool.lease(server)
+    await connectedUntilFin(pool, other)
+    expect(onReadiness).not.toHaveBeenCalled()
+    pool.release(descriptor)
+    pool.release(other)
+    expect([descriptor.state, other.state]).toEqual(['closed', 'idle'])
+  })
+
+  it('reaches listeners without the AsyncLocalStorage store of whoever armed the reactor', async () => {
+    const storage = new AsyncLocalStorage<string>()
+    const stores: unknown[] = []
+    await turnOf(reactor)
+    const descriptor = storage.run('request', () => pool.lease(server))
+    const closed = new Promise<void>((resolve) => {
+      descriptor.listener = {
+        onReadiness(flags) {
+          stores.push(storage.getStore())
+          storage.run('listener', () => {
+            reactor.later({ run: () => void stores.push(storage.getStore()) })
+          })
+          if (isPeerClosed(flags)) reactor.later({ run: resolve })
+        },
+      }
+    })
+    storage.run('request', () => pool.connect(descriptor))
+    await closed
+    pool.release(descriptor)
+    await storage.run(
+      'task',
+      () =>
+        new Promise<void>((resolve) => {
+          reactor.later({
+            run() {
+              stores.push(storage.getStore())
+              resolve()
+            },
+          })
+        }),
+    )
+    expect(stores.length).toBeGreaterThanOrEqual(3)
+    expect(new Set(stores)).toEqual(new Set([undefined]))
+  })
+})
+
+describe('a task', () => {
+  it('runs after the readiness of the batch in which it was asked for', async () => {
+    const order: string[] = []
+    const descriptor = pool.lease(server)
+    let turn = 0
+    const done = new Promise<void>((resolve) => {
+      descriptor.listener = {
+        onReadiness(flags) {
+          if (!isPeerClosed(flags)) return
+          turn = reactor.turn
+          const task: Task = {
+            run() {
+              order.push(`task of turn ${reactor.turn - turn}`)
+              resolve()
+            },
+          }
+          reactor.later(task)
+          order.push('readiness')
+        },
+      }
+    })
+    pool.connect(descriptor)
+    await done
+    expect(order).toEqual(['readiness', 'task of turn 0'])
+    pool.release(descriptor)
+  })
+
+  it('that a task asks for runs in the next turn', async () => {
+    const turns: number[] = []
+    await new Promise<void>((resolve) => {
+      const run = (): void => {
+        turns.push(reactor.turn)
+        if (turns.length < 3) reactor.later({ run })
+        else resolve()
+      }
+      reactor.later({ run })
+    })
+    expect(turns.map((turn) => turn - turns[0]!)).toEqual([0, 1, 2])
+  })
+
+  it('costs no turn more than once, however often it is asked for', async () => {
+    const descriptor = pool.lease(server)
+    for (let i = 0; i < 10; i++) await turnOf(reactor)
+    const [turn, rounds] = [reactor.turn, loopCount()]
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+    // One turn for one round of the loop.
+    expect(reactor.turn - turn).toBeLessThanOrEqual(loopCount() - rounds + 1)
+    pool.release(descriptor)
+  })
+})
+
+describe('the event loop', () => {
+  it('sleeps when all descriptors are idle', async () => {
+    const leases = Array.from({ length: 5 }, () => pool.lease(server))
+    await Promise.all(leases.map((descriptor) => connectedUntilFin(pool, descriptor)))
+    for (const descriptor of leases) pool.release(descriptor)
+    const { turn } = reactor
+    expect(await roundsWithin(100)).toBeLessThan(100)
+    expect(reactor.turn - turn).toBeLessThan(10)
+  })
+
+  it('sleeps when a task has dissolved the last descriptor', async () => {
+    const descriptor = pool.lease(server)
+    await connectedUntilFin(pool, descriptor)
+    await turnOf(reactor)
+    await new Promise<void>((resolve) => {
+      reactor.later({
+        run() {
+          pool.abort(descriptor)
+          resolve()
+        },
+      })
+    })
+    expect(await roundsWithin(100)).toBeLessThan(100)
+  })
+
+  it('sleeps while a lease waits', async () => {
+    const silent = await startServer(() => {})
+    const descriptor = pool.lease(silent)
+    await connected(pool, descriptor)
+    expect(await roundsWithin(100)).toBeLessThan(100)
+    pool.abort(descriptor)
+    await silent.close()
+  })
+})
+
+describe('a process', () => {
+  let program: Program
+
+  beforeAll(async () => {
+    program = await Program.from(new URL('./programs/process-end.ts', import.meta.url))
+  })
+
+  afterAll(() => {
+    program.delete()
+  })
+
+  it.each([
+    ['with nothing but idle descriptors', 'idle', 'ready\n'],
+    ['with nothing but a leased descriptor', 'leased', 'ready\n'],
+    ['with nothing but a running deadline', 'deadline', 'ready\n'],
+  ])('%s ends at once', async (_what, mode, output) => {
+    expect(await program.run({ args: [mode] })).toMatchObject({ code: 0, signal: null, stdout: output, stderr: '' })
+  })
+
+  it('that the reactor holds stays until it is let go', async () => {
+    const { code, stdout } = await program.run({ args: ['held'] })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ready\nheld\nlet go\n' })
+  })
+
+  it('in which a listener and a task throw sees each exception, and the others their readiness', async () => {
+    const { code, stdout, stderr } = await program.run({ args: ['throw'] })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toEqual({
+      heard: [0, 1, 2, 3],
+      uncaught: ['uncaughtException: listener 0', 'uncaughtException: listener 2', 'uncaughtException: task 1'],
+      tasks: [0, 1, 2],
+    })
+  })
+})

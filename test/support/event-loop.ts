@@ -1,0 +1,11 @@
+/** How busy this thread's event loop is. */
+
+/** How often the loop has gone round. */
+export const loopCount = (): number => performance.nodeTiming.uvMetricsInfo.loopCount
+
+/** How often the loop goes round while nothing but one timer is due. */
+export async function roundsWithin(ms: number): Promise<number> {
+  const first = loopCount()
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return loopCount() - first
+}
