@@ -1,7 +1,7 @@
 /**
  * From a host to the addresses to try, in Node's order: an IP literal as it is, anything else through `lookup`.
  */
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+import { ADDRCONFIG, lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 
 /** The signature of `dns.lookup`, as `net.connect` takes it. */

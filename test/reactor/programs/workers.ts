@@ -56,7 +56,7 @@ async function endOne(order: Order): Promise<void> {
   worker.on('error', (error) => {
     if (error.message !== 'the end') throw error
   })
-  const exit = once(worker, 'exit').catch(() => once(worker, 'exit'))
+  const exit = new Promise((resolve) => worker.once('exit', resolve))
   if (['idle', 'load', 'unref'].includes(order.ending)) {
     await once(worker, 'message')
     await worker.terminate()

@@ -1,0 +1,248 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Deadline, Deadlines } from '../../src/reactor/deadlines.js'
+import { threadReactor } from '../../src/reactor/reactor.js'
+import { SocketPool } from '../../src/socket-pool/socket-pool.js'
+import { isPeerClosed } from '../../src/sys/epoll-event.js'
+import { countDescriptors } from '../support/descriptors.js'
+import { connected, startServer } from '../support/leases.js'
+
+const reactor = threadReactor()
+const turn = (): Promise<void> => new Promise((resolve) => reactor.later({ run: resolve }))
+
+let deadlines: Deadlines
+let expired: string[] = []
+const deadline = (name: string, then = (): void => {}): Deadline =>
+  new Deadline(() => {
+    expired.push(name)
+    then()
+  })
+
+/** Lets the event loop stand still. */
+function block(ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+beforeEach(() => {
+  deadlines = new Deadlines(reactor)
+  expired = []
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('a deadline by the real clock', () => {
+  it.each([1, 2, 7, 20])('of %i ms is not early by as much as a millisecond', async (ms) => {
+    const start = performance.now()
+    await new Promise<void>((resolve) => deadlines.start(new Deadline(resolve), ms))
+    expect(performance.now() - start).toBeGreaterThan(ms - 1)
+  })
+
+  it('does not expire while what has arrived in time waits for a blocked event loop', async () => {
+    const before = countDescriptors()
+    const server = await startServer((socket) => socket.end())
+    const pool = new SocketPool({}, reactor)
+    const descriptor = pool.lease(server)
+    const timeout = deadline('timeout')
+    const heard = new Promise<void>((resolve) => {
+      descriptor.listener = {
+        onReadiness(flags) {
+          if (!isPeerClosed(flags)) return
+          deadlines.stop(timeout)
+          resolve()
+        },
+      }
+    })
+    pool.connect(descriptor)
+    await new Promise<void>((resolve) => server.server.once('connection', () => resolve()))
+    deadlines.start(timeout, 5)
+    block(30)
+    await heard
+    await turn()
+    expect(expired).toEqual([])
+    pool.release(descriptor)
+    pool.close()
+    await server.close()
+    expect(countDescriptors()).toBe(before)
+  })
+
+  it('expires when nothing has arrived', async () => {
+    const silent = await startServer(() => {})
+    const pool = new SocketPool({}, reactor)
+    const descriptor = pool.lease(silent)
+    await connected(pool, descriptor)
+    await new Promise<void>((resolve) => deadlines.start(deadline('timeout', resolve), 5))
+    expect(expired).toEqual(['timeout'])
+    pool.abort(descriptor)
+    pool.close()
+    await silent.close()
+  })
+
+  it('that is longer than setTimeout knows does not expire at once', async () => {
+    const far = deadline('far')
+    deadlines.start(far, 2 ** 31)
+    await new Promise<void>((resolve) => deadlines.start(new Deadline(resolve), 20))
+    expect(expired).toEqual([])
+    expect(far.isRunning).toBe(true)
+    deadlines.stop(far)
+  })
+
+  it('calls back without the AsyncLocalStorage store of whoever started it', async () => {
+    const storage = new AsyncLocalStorage<string>()
+    const store = await new Promise((resolve) => {
+      const timeout = new Deadline(() => resolve(storage.getStore()))
+      storage.run('request', () => deadlines.start(timeout, 2))
+    })
+    expect(store).toBeUndefined()
+  })
+})
+
+describe('a deadline by a fake clock', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  })
+
+  async function pass(ms: number): Promise<void> {
+    vi.advanceTimersByTime(ms)
+    await turn()
+  }
+
+  it.each([1, 5, 1000, 300_000])('of %i ms expires when that has passed, not before', async (ms) => {
+    deadlines.start(deadline('timeout'), ms)
+    await pass(ms - 1)
+    expect(expired).toEqual([])
+    await pass(1)
+    expect(expired).toEqual(['timeout'])
+  })
+
+  it('expires once', async () => {
+    const timeout = deadline('timeout')
+    deadlines.start(timeout, 100)
+    expect(timeout.isRunning).toBe(true)
+    await pass(100)
+    expect(timeout.isRunning).toBe(false)
+    await pass(1000)
+    expect(expired).toEqual(['timeout'])
+  })
+
+  it('keeps the order of starts, over all that have the same duration, with one timer', async () => {
+    for (const name of ['a', 'b', 'c']) deadlines.start(deadline(name), 100)
+    expect(vi.getTimerCount()).toBe(1)
+    await pass(101)
+    await pass(1)
+    expect(expired).toEqual(['a', 'b', 'c'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('expires by its own duration among others', async () => {
+    deadlines.start(deadline('long'), 200)
+    deadlines.start(deadline('short'), 100)
+    await pass(100)
+    expect(expired).toEqual(['short'])
+    await pass(100)
+    expect(expired).toEqual(['short', 'long'])
+  })
+
+  it.each([0, -1])('of %i ms is none, and stops one that runs', async (ms) => {
+    const timeout = deadline('timeout')
+    deadlines.start(timeout, 100)
+    deadlines.start(timeout, ms)
+    expect(timeout.isRunning).toBe(false)
+    await pass(1000)
+    expect(expired).toEqual([])
+  })
+
+  it.each(['first', 'middle', 'last'])('that was stopped does not expire, being the %s', async (stopped) => {
+    const all = ['first', 'middle', 'last'].map((name) => ({ name, timeout: deadline(name) }))
+    for (const { timeout } of all) deadlines.start(timeout, 100)
+    const { timeout } = all.find(({ name }) => name === stopped)!
+    deadlines.stop(timeout)
+    deadlines.stop(timeout)
+    await pass(100)
+    await pass(1)
+    expect(expired).toEqual(['first', 'middle', 'last'].filter((name) => name !== stopped))
+  })
+
+  it('that was restarted counts from then', async () => {
+    const timeout = deadline('timeout')
+    deadlines.start(timeout, 100)
+    await pass(100)
+    deadlines.start(timeout, 100)
+    await pass(99)
+    expect(expired).toEqual(['timeout'])
+    await pass(1)
+    expect(expired).toEqual(['timeout', 'timeout'])
+  })
+
+  it('that another restarts as it expires does not delay those in between', async () => {
+    const first = deadline('first', () => deadlines.start(first, 100))
+    deadlines.start(first, 100)
+    // Both stand in one list, a little later than the first by the real clock.
+    block(2)
+    deadlines.start(deadline('second'), 100)
+    await pass(100)
+    expect(expired).toEqual(['first'])
+    await pass(10)
+    expect(expired).toEqual(['first', 'second'])
+  })
+
+  it('that is started while others wait for their turn does not delay them', async () => {
+    deadlines.start(deadline('first'), 100)
+    block(2)
+    deadlines.start(deadline('second'), 100)
+    vi.advanceTimersByTime(100)
+    deadlines.start(deadline('third'), 100)
+    await turn()
+    await pass(10)
+    expect(expired).toEqual(['first', 'second'])
+  })
+
+  it('that stops another as it expires keeps it from expiring', async () => {
+    const second = deadline('second')
+    deadlines.start(
+      deadline('first', () => deadlines.stop(second)),
+      100,
+    )
+    deadlines.start(second, 100)
+    await pass(200)
+    expect(expired).toEqual(['first'])
+  })
+
+  it('whose callback throws costs the others nothing', async () => {
+    const uncaught = new Promise((resolve) => {
+      const listeners = process.listeners('uncaughtException')
+      process.removeAllListeners('uncaughtException')
+      process.once('uncaughtException', (error) => {
+        for (const listener of listeners) process.on('uncaughtException', listener)
+        resolve(error.message)
+      })
+    })
+    deadlines.start(
+      deadline('first', () => {
+        throw new Error('of the first')
+      }),
+      100,
+    )
+    deadlines.start(deadline('second'), 100)
+    await pass(100)
+    await pass(10)
+    expect(await uncaught).toBe('of the first')
+    expect(expired).toEqual(['first', 'second'])
+  })
+
+  it('that outlives its clock does not stop those of the same duration that come after it', async () => {
+    const realPerformance = performance.now.bind(performance)
+    deadlines.start(deadline('forgotten'), 5)
+    vi.useRealTimers()
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => realPerformance() + 2000)
+    await new Promise<void>((resolve) => deadlines.start(deadline('next', resolve), 5))
+    later.mockRestore()
+    expect(expired).toEqual(['forgotten', 'next'])
+  })
+})
+
+afterAll(() => {
+  vi.restoreAllMocks()
+})
