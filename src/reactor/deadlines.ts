@@ -5,13 +5,16 @@
  * `setTimeout`: starting and stopping one costs a few pointer writes. The global `setTimeout` is looked up when it is
  * used, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
  *
- * Promised: never early (by the clock of `setTimeout`, whose unit is a millisecond), and never for something that has already arrived. When a timer fires late, because the event
+ * Promised: never early (but for the resolution of timers, two milliseconds at most), and never for something that has already arrived. When a timer fires late, because the event
  * loop was blocked, the readiness that waits in the kernel is handled first, and only what still stands then expires.
  */
 import { inRootContext, type Reactor, type Task, throwLater } from './reactor.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */
 const MAX_DELAY_MS = 0x7fff_ffff
+
+/** What is due within one tick of `setTimeout` expires together, as timers do. */
+const RESOLUTION_MS = 1
 
 /** A timer this late is taken for one that will not fire any more. */
 const FORGOTTEN_AFTER_MS = 1000
@@ -69,6 +72,8 @@ class DeadlineList implements Task {
   #last: Deadline | null = null
   /** Stands for the timer that is armed; a timer that was given up on has another token. */
   #timer: symbol | null = null
+  /** The timer has fired, and what is due is to expire or expiring. */
+  #isExpiring = false
   /** The time that the armed timer stands for. */
   #armedFor = 0
   /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
@@ -89,8 +94,8 @@ class DeadlineList implements Task {
     if (this.#last === null) this.#first = deadline
     else this.#last.next = deadline
     this.#last = deadline
-    // Not for this one: within run() others may still stand before it.
-    if (this.#timer === null || this.#isForgotten(now)) this.#arm(this.#first!)
+    // While some expire, run() will see to the rest: a timer for this one might be too late for those before it.
+    if (!this.#isExpiring && (this.#timer === null || this.#isForgotten(now))) this.#arm(this.#first!)
   }
 
   remove(deadline: Deadline): void {
@@ -106,8 +111,8 @@ class DeadlineList implements Task {
 
   /** After the readiness that was waiting has been handled: what is still due has run out. */
   run(): void {
-    const horizon = this.#horizon
-    for (let deadline = this.#first; deadline !== null && deadline.due <= horizon; deadline = this.#first) {
+    const horizon = this.#horizon + RESOLUTION_MS
+    for (let deadline = this.#first; deadline !== null && deadline.due < horizon; deadline = this.#first) {
       this.remove(deadline)
       try {
         deadline.onExpired()
@@ -115,7 +120,7 @@ class DeadlineList implements Task {
         throwLater(error)
       }
     }
-    if (this.#timer !== null) return
+    this.#isExpiring = false
     if (this.#first === null) this.#onEmpty()
     else this.#arm(this.#first)
   }
@@ -144,6 +149,7 @@ class DeadlineList implements Task {
 
   #timeIsUp(): void {
     this.#timer = null
+    this.#isExpiring = true
     this.#horizon = Math.max(this.#now(), this.#armedFor)
     this.#reactor.later(this)
   }

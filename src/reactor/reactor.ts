@@ -50,8 +50,10 @@ export function throwLater(error: unknown): void {
 }
 
 export class Reactor implements DescriptorObserver {
-  /** Counts batches of readiness. Compared with {@link Descriptor.leasedInTurn} to drop stale entries. */
+  /** Counts the iterations of the event loop in which readiness was looked for. */
   turn = 0
+  /** Counts batches of readiness. Compared with {@link Descriptor.leasedInBatch} to drop stale entries. */
+  #batch = 0
   readonly #native: Native = native()
   readonly #epollFd: number
   readonly #waker: LoopWaker
@@ -69,6 +71,8 @@ export class Reactor implements DescriptorObserver {
   #immediate: NodeJS.Immediate | null = null
   /** Within a turn: something was leased, or dissolved and has a hang-up to be fetched. */
   #mustLook = false
+  /** Something was leased since the last batch. */
+  #hasLeased = false
   #inTurn = false
 
   /** @throws where a symbol is missing, or with the system error of epoll_create1(2) */
@@ -96,7 +100,8 @@ export class Reactor implements DescriptorObserver {
   }
 
   leased(descriptor: Descriptor): void {
-    descriptor.leasedInTurn = this.turn
+    descriptor.leasedInBatch = this.#batch
+    this.#hasLeased = true
     this.#leased++
     this.#look()
   }
@@ -148,23 +153,33 @@ export class Reactor implements DescriptorObserver {
   #takeTurn(): void {
     this.#immediate = null
     this.#inTurn = true
+    this.turn++
+    let count = this.#handleBatch()
+    // connect(2) to a loopback address has done its handshake when it returns: no need to go around the loop for it.
+    if (this.#hasLeased) count = this.#handleBatch()
+    this.#runTasks()
+    this.#inTurn = false
+    if (this.#holds === 0) this.#rest()
+    if (this.#mustLook || this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
+  }
+
+  /** @returns how many entries there were */
+  #handleBatch(): number {
     this.#mustLook = false
-    const turn = ++this.turn
+    this.#hasLeased = false
+    const batch = ++this.#batch
     const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_TURN, 0)
     for (let i = 0; i < count; i++) {
       const descriptor = this.#descriptors[this.#events.fd(i)]
       // Released and leased again since this batch was fetched: the entry is about the lease before.
-      if (descriptor === undefined || descriptor.leasedInTurn === turn) continue
+      if (descriptor === undefined || descriptor.leasedInBatch === batch) continue
       try {
         descriptor.listener?.onReadiness(this.#events.flags(i))
       } catch (error) {
         throwLater(error)
       }
     }
-    this.#runTasks()
-    this.#inTurn = false
-    if (this.#holds === 0) this.#rest()
-    if (this.#mustLook || this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
+    return count
   }
 
   #runTasks(): void {

@@ -22,8 +22,8 @@ export class Descriptor {
   state: DescriptorState = 'leased'
   /** Who hears of readiness during this lease; `null` between leases, when edges mean nothing. */
   listener: ReadinessListener | null = null
-  /** The reactor's turn in which this lease began: readiness collected before it belongs to the lease before. */
-  leasedInTurn = -1
+  /** The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before. */
+  leasedInBatch = -1
   /** Lent to a foreign owner of a duplicate, hence out of the epoll set: closed, not kept, when it comes back. */
   lent = false
   /** Neighbours in the pool's list of idle descriptors, least recently released first. */

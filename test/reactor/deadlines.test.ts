@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Deadline, Deadlines } from '../../src/reactor/deadlines.js'
 import { threadReactor } from '../../src/reactor/reactor.js'
 import { SocketPool } from '../../src/socket-pool/socket-pool.js'
@@ -34,10 +34,10 @@ afterEach(() => {
 })
 
 describe('a deadline by the real clock', () => {
-  it.each([1, 2, 7, 20])('of %i ms is not early by as much as a millisecond', async (ms) => {
+  it.each([1, 2, 7, 20])('of %i ms is not early, but for the resolution of timers', async (ms) => {
     const start = performance.now()
     await new Promise<void>((resolve) => deadlines.start(new Deadline(resolve), ms))
-    expect(performance.now() - start).toBeGreaterThan(ms - 1)
+    expect(performance.now() - start).toBeGreaterThan(ms - 2)
   })
 
   it('does not expire while what has arrived in time waits for a blocked event loop', async () => {
@@ -130,8 +130,9 @@ describe('a deadline by a fake clock', () => {
   it('keeps the order of starts, over all that have the same duration, with one timer', async () => {
     for (const name of ['a', 'b', 'c']) deadlines.start(deadline(name), 100)
     expect(vi.getTimerCount()).toBe(1)
-    await pass(101)
-    await pass(1)
+    await pass(100)
+    // Should the machine have stood still between two starts.
+    await pass(50)
     expect(expired).toEqual(['a', 'b', 'c'])
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -161,7 +162,7 @@ describe('a deadline by a fake clock', () => {
     deadlines.stop(timeout)
     deadlines.stop(timeout)
     await pass(100)
-    await pass(1)
+    await pass(50)
     expect(expired).toEqual(['first', 'middle', 'last'].filter((name) => name !== stopped))
   })
 
@@ -184,7 +185,7 @@ describe('a deadline by a fake clock', () => {
     deadlines.start(deadline('second'), 100)
     await pass(100)
     expect(expired).toEqual(['first'])
-    await pass(10)
+    await pass(50)
     expect(expired).toEqual(['first', 'second'])
   })
 
@@ -195,7 +196,8 @@ describe('a deadline by a fake clock', () => {
     vi.advanceTimersByTime(100)
     deadlines.start(deadline('third'), 100)
     await turn()
-    await pass(10)
+    expect(expired).toEqual(['first'])
+    await pass(50)
     expect(expired).toEqual(['first', 'second'])
   })
 
@@ -227,7 +229,7 @@ describe('a deadline by a fake clock', () => {
     )
     deadlines.start(deadline('second'), 100)
     await pass(100)
-    await pass(10)
+    await pass(50)
     expect(await uncaught).toBe('of the first')
     expect(expired).toEqual(['first', 'second'])
   })
@@ -241,8 +243,4 @@ describe('a deadline by a fake clock', () => {
     later.mockRestore()
     expect(expired).toEqual(['forgotten', 'next'])
   })
-})
-
-afterAll(() => {
-  vi.restoreAllMocks()
 })
