@@ -133,7 +133,7 @@ export class ResponseReader {
       const error = this.#run(rest.length)
       if (error !== null) return error
     }
-    if (!this.#finIsDue || this.#paused) return null
+    if (!this.#finIsDue) return null
     this.#finIsDue = false
     return this.receiveEnd()
   }
@@ -281,10 +281,9 @@ export class ResponseReader {
     if (expectation === null) return new ProtocolError('bad-response')
     if (this.#parser === null) {
       this.#parser = Parser.borrow()
-      this.#shouldKeepAlive = false
       this.#copyOfInput(end)
       this.#sink.onResponseBegin()
-      if (this.#parser === null || this.#state !== 'head') return null
+      if (this.#parser === null) return null
     }
     const parser = this.#parser
     const outcome = this.#execute(parser, start, end)

@@ -14,6 +14,10 @@ export class IdleDescriptors {
     return this.#size
   }
 
+  has(key: string): boolean {
+    return (this.#stacks.get(key)?.length ?? 0) > 0
+  }
+
   push(descriptor: Descriptor): void {
     const { key } = descriptor.peer
     const stack = this.#stacks.get(key)

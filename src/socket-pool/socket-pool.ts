@@ -141,6 +141,16 @@ export class SocketPool {
     }
   }
 
+  /** How many descriptors are leased now. */
+  get leased(): number {
+    return this.#leased
+  }
+
+  /** Whether {@link lease} would recycle a socket. */
+  hasIdle(peer: Peer): boolean {
+    return this.#idle.has(peer.key)
+  }
+
   /**
    * A socket for one use: non-blocking, close-on-exec, not connected. Give it back with {@link release} or
    * {@link discard}.

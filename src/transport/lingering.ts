@@ -34,8 +34,10 @@ export class Lingering implements ReadinessListener {
     this.#descriptor = descriptor
     descriptor.listener = this
     tcp.lingeringBegins()
-    if (initiator === 'self') this.#shutDown()
     tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
+    if (initiator === 'self') this.#shutDown()
+    // Often the FIN has followed the response by now: asking costs less than being told.
+    else this.#discard()
   }
 
   onReadiness(flags: number): void {

@@ -52,6 +52,8 @@ export class TcpConnect implements ReadinessListener {
   #errors: Error[] = []
   #attempted: string[] = []
   #isOver = false
+  /** Takes back the wait for a descriptor that is about to be released. */
+  #cancelWait: (() => void) | null = null
 
   constructor(tcp: Tcp, target: TcpTarget, callback: ConnectCallback) {
     this.#tcp = tcp
@@ -91,6 +93,7 @@ export class TcpConnect implements ReadinessListener {
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#cancelWait?.()
     this.#stopTimers()
     this.#discardAttempt()
   }
@@ -141,6 +144,15 @@ export class TcpConnect implements ReadinessListener {
       this.#later(() => this.#end(this.#failure()))
       return
     }
+    if (this.#next === 1) {
+      this.#cancelWait = this.#tcp.awaitRelease(peer, () => this.#try(peer))
+      if (this.#cancelWait !== null) return
+    }
+    this.#try(peer)
+  }
+
+  #try(peer: Peer): void {
+    this.#cancelWait = null
     if (peer.port !== undefined) this.#attempted.push(`${peer.address}:${peer.port}`)
     let descriptor: Descriptor
     try {
@@ -196,6 +208,7 @@ export class TcpConnect implements ReadinessListener {
   #end(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#cancelWait?.()
     this.#stopTimers()
     this.#discardAttempt()
     this.#callback(error, null)

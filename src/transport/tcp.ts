@@ -1,13 +1,22 @@
 /** What all TCP connections of one agent share. */
 
-import { Deadlines } from '../reactor/deadlines.js'
+import { Deadline, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
+import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
+
+/** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
+const RELEASE_WAIT_MS = 2
+/** How many peers are remembered for closing too late to be waited for. */
+const SLOW_PEERS_LIMIT = 1024
 
 export class Tcp {
   readonly reactor: Reactor
   readonly deadlines: Deadlines
   readonly sockets: SocketPool
+  readonly #releaseWait = new Deadline(() => this.#onReleaseWaitOver())
+  readonly #slowPeers = new Set<string>()
+  #waiter: { peer: Peer; proceed: () => void } | null = null
   #lingering = 0
   #onQuiet: (() => void)[] = []
 
@@ -25,6 +34,7 @@ export class Tcp {
 
   lingeringEnds(): void {
     this.#lingering--
+    this.#endWait()
     if (this.#lingering > 0) return
     const callbacks = this.#onQuiet
     this.#onQuiet = []
@@ -35,5 +45,37 @@ export class Tcp {
   whenQuiet(callback: () => void): void {
     if (this.#lingering === 0) callback()
     else this.#onQuiet.push(callback)
+  }
+
+  /**
+   * One request after the other needs one socket: when the last connection to `peer` is over but for its FIN, and
+   * nothing else is going on, the next one waits a moment for its descriptor.
+   *
+   * @returns a function that cancels the wait, or `null` when there is nothing to wait for
+   */
+  awaitRelease(peer: Peer, proceed: () => void): (() => void) | null {
+    if (this.#lingering === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering) return null
+    if (this.sockets.hasIdle(peer) || this.#slowPeers.has(peer.key)) return null
+    const waiter = { peer, proceed }
+    this.#waiter = waiter
+    this.deadlines.start(this.#releaseWait, RELEASE_WAIT_MS)
+    return () => {
+      if (this.#waiter === waiter) this.#waiter = null
+    }
+  }
+
+  #onReleaseWaitOver(): void {
+    if (this.#waiter === null) return
+    if (this.#slowPeers.size >= SLOW_PEERS_LIMIT) this.#slowPeers.clear()
+    this.#slowPeers.add(this.#waiter.peer.key)
+    this.#endWait()
+  }
+
+  #endWait(): void {
+    const waiter = this.#waiter
+    if (waiter === null) return
+    this.#waiter = null
+    this.deadlines.stop(this.#releaseWait)
+    waiter.proceed()
   }
 }

@@ -152,6 +152,20 @@ describe('ResponseReader.resume', () => {
     }
   })
 
+  it('within an event does not let what came later overtake', () => {
+    const on = {
+      data(reader: ResponseReader, count: number): void {
+        reader.pause()
+        if (count > 1) reader.resume()
+      },
+    }
+    const text = latin1(chunkedText + nextText)
+    const expected = new Recording({ expectations: [GET, GET] }).feed(text)
+    const recording = new Recording({ expectations: [GET, GET], on }).feed(text)
+    expect(recording.reader.resume()).toBeNull()
+    expect(recording.entries).toEqual(expected.entries)
+  })
+
   it('within an event that an earlier resume() led to does not nest', () => {
     const depths: number[] = []
     let depth = 0
@@ -285,6 +299,7 @@ describe('ResponseReader.stop', () => {
         const recording = new Recording({ expectations: [GET, GET], on: reactions })
         expect(receiveAll(recording.reader, latin1(text + nextText), size)).toEqual([])
         expect(recording.names).toEqual(names)
+        expect(recording.reader.hasBacklog).toBe(false)
         expect(recording.reader.resume()).toBeNull()
         expect(recording.reader.receiveEnd()).toBeNull()
         expect(recording.names).toEqual(names)

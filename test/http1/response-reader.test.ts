@@ -470,6 +470,15 @@ describe('ResponseReader', () => {
     expect(states.slice(0, -1).every(([, isInMessage]) => isInMessage)).toBe(true)
   })
 
+  it('reads any number of split heads on one connection', () => {
+    const text = head(`HTTP/1.1 204 ${'x'.repeat(1000)}`)
+    const count = 400
+    const recording = new Recording({ expectations: new Array<Expectation>(count).fill(GET) })
+    recording.feed(latin1(text.repeat(count)), text.length - 1)
+    expect(recording.names.filter((name) => name === 'end')).toHaveLength(count)
+    expect(recording.names).not.toContain('error')
+  })
+
   it('fills the whole window at once', () => {
     const body = 'x'.repeat(WINDOW_SIZE)
     const text = `${chunkedHead}${WINDOW_SIZE.toString(16)}\r\n${body}\r\n0\r\n\r\n`
