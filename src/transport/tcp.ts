@@ -6,8 +6,10 @@ import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
 
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
-const RELEASE_WAIT_MS = 2
-/** How many peers are remembered for closing too late to be waited for. */
+const RELEASE_WAIT_MS = 10
+/** After so many waits in vain, one after the other, a peer is not waited for any more. */
+const MOST_MISSES = 3
+/** How many peers are remembered for closing too late. */
 const SLOW_PEERS_LIMIT = 1024
 
 export class Tcp {
@@ -15,7 +17,8 @@ export class Tcp {
   readonly deadlines: Deadlines
   readonly sockets: SocketPool
   readonly #releaseWait = new Deadline(() => this.#onReleaseWaitOver())
-  readonly #slowPeers = new Set<string>()
+  /** Waits in vain, by peer. */
+  readonly #misses = new Map<string, number>()
   #waiter: { peer: Peer; proceed: () => void } | null = null
   #lingering = 0
   #onQuiet: (() => void)[] = []
@@ -34,7 +37,10 @@ export class Tcp {
 
   lingeringEnds(): void {
     this.#lingering--
-    this.#endWait()
+    if (this.#waiter !== null) {
+      this.#misses.delete(this.#waiter.peer.key)
+      this.#endWait()
+    }
     if (this.#lingering > 0) return
     const callbacks = this.#onQuiet
     this.#onQuiet = []
@@ -55,7 +61,7 @@ export class Tcp {
    */
   awaitRelease(peer: Peer, proceed: () => void): (() => void) | null {
     if (this.#lingering === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering) return null
-    if (this.sockets.hasIdle(peer) || this.#slowPeers.has(peer.key)) return null
+    if (this.sockets.hasIdle(peer) || this.#misses.get(peer.key) === MOST_MISSES) return null
     const waiter = { peer, proceed }
     this.#waiter = waiter
     this.deadlines.start(this.#releaseWait, RELEASE_WAIT_MS)
@@ -66,8 +72,9 @@ export class Tcp {
 
   #onReleaseWaitOver(): void {
     if (this.#waiter === null) return
-    if (this.#slowPeers.size >= SLOW_PEERS_LIMIT) this.#slowPeers.clear()
-    this.#slowPeers.add(this.#waiter.peer.key)
+    const { key } = this.#waiter.peer
+    if (this.#misses.size >= SLOW_PEERS_LIMIT) this.#misses.clear()
+    this.#misses.set(key, (this.#misses.get(key) ?? 0) + 1)
     this.#endWait()
   }
 

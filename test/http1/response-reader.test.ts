@@ -470,12 +470,15 @@ describe('ResponseReader', () => {
     expect(states.slice(0, -1).every(([, isInMessage]) => isInMessage)).toBe(true)
   })
 
-  it('reads any number of split heads on one connection', () => {
-    const text = head(`HTTP/1.1 204 ${'x'.repeat(1000)}`)
+  it.each<[what: string, text: string, last: string]>([
+    ['1xx heads', head(`HTTP/1.1 103 ${'x'.repeat(1000)}`), 'informational'],
+    ['heads', head(`HTTP/1.1 204 ${'x'.repeat(1000)}`), 'end'],
+    ['trailers', `${chunkedHead}${head('0', `a: ${'x'.repeat(1000)}`)}`, 'end'],
+  ])('reads any number of split %s on one connection', (_, text, last) => {
     const count = 400
     const recording = new Recording({ expectations: new Array<Expectation>(count).fill(GET) })
     recording.feed(latin1(text.repeat(count)), text.length - 1)
-    expect(recording.names.filter((name) => name === 'end')).toHaveLength(count)
+    expect(recording.names.filter((name) => name === last)).toHaveLength(count)
     expect(recording.names).not.toContain('error')
   })
 

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { llhttpWasmForEsbuild } from '../../build/llhttp-wasm.js'
 
 // Within the package, so that the programs find its dependencies.
 const cache = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url))
@@ -12,6 +13,8 @@ export interface ChildOptions {
   args?: string[]
   /** RLIMIT_NOFILE of the child. */
   descriptorLimit?: number
+  /** A command that runs the program, with its arguments: `strace` and its like. */
+  under?: string[]
 }
 
 export interface ChildResult {
@@ -42,15 +45,21 @@ export class Program {
       platform: 'node',
       target: 'node20',
       external: ['koffi', 'undici'],
+      plugins: [llhttpWasmForEsbuild()],
       logLevel: 'error',
     })
     return program
   }
 
+  /** The bundle, for those who start it on their own. */
+  get file(): string {
+    return this.#file
+  }
+
   /** Runs the program to its end, however it ends; one that takes longer than 20 s is killed. */
-  run({ args = [], descriptorLimit }: ChildOptions = {}): Promise<ChildResult> {
+  run({ args = [], descriptorLimit, under = [] }: ChildOptions = {}): Promise<ChildResult> {
     const limit = descriptorLimit === undefined ? '' : `ulimit -n ${descriptorLimit}; `
-    const command = ['-c', `${limit}exec "$@"`, 'sh', process.execPath, this.#file, ...args]
+    const command = ['-c', `${limit}exec "$@"`, 'sh', ...under, process.execPath, this.#file, ...args]
     return new Promise((resolve) => {
       const child = execFile('sh', command, { timeout: 20_000 }, (_error, stdout, stderr) => {
         resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
