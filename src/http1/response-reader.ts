@@ -10,7 +10,8 @@ import { Buffer } from 'node:buffer'
 import { FieldSection } from './field-section.js'
 import { Outcome, Parser, receiveWindow, WINDOW_SIZE } from './llhttp.js'
 import { ProtocolError } from './protocol-error.js'
-import { type Framing, framingOf, keepAliveHint, type ResponseHead } from './response-head.js'
+import { headError, readHead } from './read-head.js'
+import { type Framing, framingOf, type ResponseHead } from './response-head.js'
 import { nextState, type ResponseState, type ResponseStep } from './response-state.js'
 
 /** What the reader must know of the request whose response comes next. */
@@ -428,45 +429,4 @@ export class ResponseReader {
     // The second limit is for what has no fields in it, such as an endless reason phrase.
     return parser.fieldBytes >= maxHeaderSize || section.length > maxHeaderSize + 2 * WINDOW_SIZE
   }
-}
-
-/** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
-function headError(parser: Parser, section: Buffer): ProtocolError {
-  const places = completePlaces(parser.fields, section.length)
-  const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length')
-  if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
-  return parser.error!
-}
-
-/** A name without a value, or a value that the error is in, is not a field: how much of it is noted is up to the reads. */
-function completePlaces(places: readonly number[], sectionLength: number): readonly number[] {
-  const end = places.length - (places.length % 4)
-  const isCutShort = end === places.length && end > 0 && places[end - 2]! + places[end - 1]! >= sectionLength
-  return places.slice(0, isCutShort ? end - 4 : end)
-}
-
-function readHead(parser: Parser, section: Buffer, method: string): ResponseHead {
-  const text = section.toString('latin1')
-  const fields = new FieldSection(section, text, parser.fields)
-  const { status, statusOffset, statusLength } = parser
-  const isBodyless = status === 204 || status === 304
-  return {
-    statusCode: status,
-    statusText: readStatusText(section, text, statusOffset, statusLength),
-    fields,
-    shouldKeepAlive:
-      parser.shouldKeepAlive ||
-      // llhttp cannot know that no body follows: RFC 9110 9.3.2.
-      (method === 'HEAD' && fields.joined('connection').toLowerCase() === 'keep-alive'),
-    keepAliveHint: keepAliveHint(fields.joined('keep-alive')),
-    isSound: !isBodyless || (parser.contentLength <= 0 && !parser.hasTransferEncoding),
-  }
-}
-
-function readStatusText(section: Buffer, text: string, offset: number, length: number): string {
-  if (length === 0) return ''
-  const latin1 = text.substring(offset, offset + length)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
-  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
-  return section.toString('utf8', offset, offset + length)
 }

@@ -9,7 +9,7 @@ import { native } from '../../src/sys/native.js'
 import { EINPROGRESS } from '../../src/sys/system-error.js'
 import { Program } from '../support/child.js'
 import { countDescriptors, descriptorFlags } from '../support/descriptors.js'
-import { loopCount, roundsWithin } from '../support/event-loop.js'
+import { loopCount, roundsAtRest } from '../support/event-loop.js'
 import { connected, connectedUntilFin, readiness, startServer, type TestServer } from '../support/leases.js'
 
 const reactor = threadReactor()
@@ -242,7 +242,7 @@ describe('the event loop', () => {
     await Promise.all(leases.map((descriptor) => connectedUntilFin(pool, descriptor)))
     for (const descriptor of leases) pool.release(descriptor)
     const { turn } = reactor
-    expect(await roundsWithin(100)).toBeLessThan(100)
+    expect(await roundsAtRest(50)).toBeLessThan(50)
     expect(reactor.turn - turn).toBeLessThan(10)
   })
 
@@ -258,14 +258,14 @@ describe('the event loop', () => {
         },
       })
     })
-    expect(await roundsWithin(100)).toBeLessThan(100)
+    expect(await roundsAtRest(50)).toBeLessThan(50)
   })
 
   it('sleeps while a lease waits', async () => {
     const silent = await startServer(() => {})
     const descriptor = pool.lease(silent)
     await connected(pool, descriptor)
-    expect(await roundsWithin(100)).toBeLessThan(100)
+    expect(await roundsAtRest(50)).toBeLessThan(50)
     pool.abort(descriptor)
     await silent.close()
   })

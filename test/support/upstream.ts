@@ -102,14 +102,15 @@ async function freePort(): Promise<number> {
 async function untilListening(child: ChildProcess, port: number): Promise<void> {
   const deadline = performance.now() + 5000
   while (child.exitCode === null && performance.now() < deadline) {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     const isThere = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
     })
     if (isThere) {
-      // Until nginx has seen the end of it, or the log would tell of it later.
-      socket.resume().end('GET / HTTP/1.0\r\n\r\n')
-      await once(socket, 'close')
+      socket.resume().write('GET / HTTP/1.0\r\n\r\n')
+      await once(socket, 'end')
+      // nginx is through with it; a FIN of ours would leave a TIME_WAIT.
+      socket.resetAndDestroy()
       return
     }
   }
