@@ -10,6 +10,7 @@ export interface PumpOwner {
 }
 
 export interface BodyPump {
+  start(): void
   /** The wire takes more. */
   onDrain(): void
   /** Nothing more is read from the source; it is told so. */
@@ -36,7 +37,7 @@ export class StreamPump implements BodyPump {
     this.#owner = owner
   }
 
-  start(): this {
+  start(): void {
     const stream = this.#stream
     stream.on('data', this.#onData)
     stream.on('end', this.#onEnd)
@@ -47,7 +48,6 @@ export class StreamPump implements BodyPump {
     if (stream.errorEmitted ?? stream.errored) queueMicrotask(() => this.#fail(stream.errored))
     else if (stream.endEmitted ?? stream.readableEnded) queueMicrotask(() => this.#end())
     else if (stream.closed) this.#onClose()
-    return this
   }
 
   onDrain(): void {
@@ -109,9 +109,8 @@ export class IterablePump implements BodyPump {
     this.#owner = owner
   }
 
-  start(): this {
+  start(): void {
     void this.#run()
-    return this
   }
 
   onDrain(): void {

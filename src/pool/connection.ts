@@ -8,32 +8,30 @@
  * Invariant: `running[0]` is the request whose response is being read. A request is in `pending` or in `running` or
  * with somebody else, never in two places.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import {
   BodyTimeoutError,
   fromProtocolError,
   HeadersTimeoutError,
   NotSupportedError,
-  RequestContentLengthMismatchError,
   type SocketInfo,
   socketError,
 } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import { receiveWindow } from '../http1/llhttp.js'
 import type { ProtocolError } from '../http1/protocol-error.js'
-import { formatHead, framingLine, requestFraming } from '../http1/request-head.js'
+import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { ResponseReader, type ResponseSink } from '../http1/response-reader.js'
 import { Deadline } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/reactor.js'
-import { destroyBody, isOneShot, isStream, openBody, type Payload } from '../request/body.js'
+import { destroyBody, isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
 import type { Tcp } from '../transport/tcp.js'
 import { TcpConnect, type TcpTarget } from '../transport/tcp-connect.js'
 import { isReset } from '../transport/tcp-wire.js'
 import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from '../transport/wire.js'
-import { type BodyPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
-import { BodyWriter } from './body-writer.js'
+import { RequestWriter, type WriterOwner } from './request-writer.js'
 import { closesAfter, closesBefore, idleTimeAfter, type KeepAliveLimits } from './reuse.js'
 
 export interface ConnectionOptions extends KeepAliveLimits {
@@ -66,14 +64,12 @@ export interface ConnectionOwner {
 
 /** Bytes that one connection may read in one turn of the event loop, so that none starves the others. */
 const READ_BUDGET = 1 << 19
-/** Up to this size a body is copied behind its head, which is cheaper than a second system call. */
-const COPY_LIMIT = 16_384
 
 type Phase = 'connecting' | 'open' | 'closed'
 /** What the connection's one deadline stands for now. */
 type Awaited = 'headers' | 'body' | 'reuse'
 
-export class Connection implements ResponseSink, WireListener, RequestCarrier, PumpOwner, Task {
+export class Connection implements ResponseSink, WireListener, RequestCarrier, WriterOwner, Task {
   /** performance.now() when it was connected. */
   connectedAt = 0
   readonly #owner: ConnectionOwner
@@ -81,6 +77,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   readonly #hostHeader: string
   readonly #options: ConnectionOptions
   readonly #reader: ResponseReader
+  readonly #writer: RequestWriter
   readonly #deadline = new Deadline(() => this.#onDeadline())
   #awaited: Awaited = 'reuse'
   #phase: Phase = 'connecting'
@@ -88,7 +85,6 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   #wire: Wire | null = null
   #pending: Request | null = null
   #running: Request[] = []
-  #pump: BodyPump | null = null
   /** No further request is written. */
   #isLast = false
   /** No further request is written before the response's head is there. */
@@ -110,6 +106,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
     this.#reader = new ResponseReader(this, options)
+    this.#writer = new RequestWriter(this, options.strictContentLength)
   }
 
   get isOpen(): boolean {
@@ -132,7 +129,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
       this.#pending === null &&
       !this.#isLast &&
       !this.#isBlocked &&
-      this.#pump === null &&
+      !this.#writer.isBusy &&
       this.#running.length < Math.max(1, this.#options.pipelining)
     )
   }
@@ -180,14 +177,12 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     if (this.#phase === 'closed') return
     const requests = this.#takeRequests()
     const wasOpen = this.#phase === 'open'
-    const pump = this.#pump
-    this.#pump = null
     this.#end(requests.length === 0 ? 'self' : null)
     for (const request of requests) {
       request.fail(error)
       destroyBody(request.payload, error)
     }
-    pump?.cancel(error)
+    this.#writer.cancel(error)
     if (wasOpen) this.#owner.onDisconnected(this, error, [])
   }
 
@@ -210,7 +205,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   }
 
   onDrain(): void {
-    this.#pump?.onDrain()
+    this.#writer.onDrain()
   }
 
   // ResponseSink
@@ -251,7 +246,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     const head = this.#head!
     this.#head = null
     this.#tcp.deadlines.stop(this.#deadline)
-    if (this.#pump === null && head.shouldKeepAlive && !(this.#isLast && this.#running.length === 0)) {
+    if (!this.#writer.isBusy && head.shouldKeepAlive && !(this.#isLast && this.#running.length === 0)) {
       this.#idleSinceTurn = this.#tcp.reactor.turn
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
@@ -259,11 +254,9 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     }
     // The descriptor goes back before the handler hears of the end, so that the next request can have it.
     const unsent = this.#takeRequests()
-    const pump = this.#pump
-    this.#pump = null
     this.#end(head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
-    pump?.cancel()
+    this.#writer.cancel()
     this.#owner.onDisconnected(this, 'reset', unsent)
   }
 
@@ -295,22 +288,12 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     this.#lose('aborted')
   }
 
-  // PumpOwner
+  // WriterOwner
 
-  bodySent(): void {
-    this.#pump = null
+  onWritten(): void {
     if (this.#phase !== 'open') return
     if (this.#head === null) this.#awaitHeaders()
     this.#advance()
-  }
-
-  bodyFailed(error: unknown): void {
-    const pump = this.#pump
-    this.#pump = null
-    if (pump === null) return
-    const request = this.#running.at(-1)
-    pump.cancel(error instanceof Error ? error : undefined)
-    request?.abort(error)
   }
 
   #connected(wire: Wire): void {
@@ -347,7 +330,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   }
 
   #mayWrite(request: Request): boolean {
-    if (this.#pump !== null || this.#isLast || this.#isBlocked) return false
+    if (this.#writer.isBusy || this.#isLast || this.#isBlocked) return false
     if (this.#running.length === 0) return true
     // If an earlier request fails this one is sent again: it must not matter how often (undici client-h1, busy).
     return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload)
@@ -356,8 +339,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   #write(request: Request): void {
     let payload: Payload
     try {
-      payload = openBody(request.payload)
-      this.#assertLength(request, payload)
+      payload = this.#writer.open(request)
     } catch (error) {
       request.fail(error)
       return
@@ -382,43 +364,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     const { method, path, upgrade, headers } = request
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#awaitHeaders()
-    this.#send(request, head, payload)
-  }
-
-  #send(request: Request, head: string, { source, length }: Payload): void {
-    const wire = this.#wire!
-    const framing = requestFraming(request.method, length, request.contentLength)
-    if (source === null || length === 0) {
-      wire.sendLatin1(`${head}${framingLine(framing)}`, false)
-      request.onRequestSent()
-    } else if (source instanceof Uint8Array) {
-      this.#sendBytes(wire, `${head}${framingLine(framing)}`, source)
-      request.onBodySent(source)
-      if (!request.isOver) request.onRequestSent()
-    } else {
-      const writer = new BodyWriter(wire, request, head, framing, this.#options.strictContentLength)
-      const pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
-      this.#pump = pump
-      pump.start()
-    }
-  }
-
-  #sendBytes(wire: Wire, head: string, bytes: Uint8Array): void {
-    if (bytes.byteLength <= COPY_LIMIT) {
-      wire.send(Buffer.concat([Buffer.from(head, 'latin1'), bytes]), false)
-    } else {
-      wire.sendLatin1(head, true)
-      wire.send(bytes, false)
-    }
-  }
-
-  /** What the caller announced must be what there is (undici client-h1, shouldSendContentLength). */
-  #assertLength({ method, contentLength }: Request, { length }: Payload): void {
-    if (contentLength === null || length === null || length === 0 || contentLength === length) return
-    if (['GET', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT'].includes(method)) return
-    const error = new RequestContentLengthMismatchError()
-    if (this.#options.strictContentLength) throw error
-    process.emitWarning(error)
+    this.#writer.send(this.#wire!, request, head, payload)
   }
 
   /** The handler threw or aborted before anything was written. */
@@ -461,7 +407,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
     switch (this.#awaited) {
       case 'headers':
         // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-        if (this.#pump !== null && !this.#wire!.isBlocked && this.#running.length === 1) this.#awaitHeaders()
+        if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1) this.#awaitHeaders()
         else this.#lose(new HeadersTimeoutError())
         break
       case 'body':
@@ -554,8 +500,6 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
   #lose(reason: EndReason): void {
     const wasWritten = this.#running.length > 0
     const requests = this.#takeRequests()
-    const pump = this.#pump
-    this.#pump = null
     this.#end(null)
     const error = reason instanceof Error ? reason : undefined
     if (wasWritten && error !== undefined) {
@@ -563,7 +507,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, P
       first.fail(error)
       destroyBody(first.payload, error)
     }
-    pump?.cancel(error)
+    this.#writer.cancel(error)
     this.#owner.onDisconnected(this, reason, requests)
   }
 

@@ -81,6 +81,8 @@ describe('imports', () => {
   it('are found at all', () => {
     expect(modules.length).toBeGreaterThan(20)
     expect(inLayer('pool').flatMap(({ internal }) => internal)).toContain('http1/response-reader.ts')
+    // By type only.
+    expect(modules.find(({ path }) => path === 'transport/wire.ts')?.internal).toContain('errors.ts')
     const paths = new Set(modules.map(({ path }) => path))
     expect(modules.flatMap(({ internal }) => internal).filter((path) => !paths.has(path))).toEqual([])
   })

@@ -1,0 +1,107 @@
+/** The sending half of a connection: a request's head and body onto the wire, one request at a time. */
+import { Buffer } from 'node:buffer'
+import { RequestContentLengthMismatchError } from '../errors.js'
+import { framingLine, requestFraming } from '../http1/request-head.js'
+import { isStream, openBody, type Payload } from '../request/body.js'
+import type { Request } from '../request/request.js'
+import type { Wire } from '../transport/wire.js'
+import { type BodyPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
+import { BodyWriter } from './body-writer.js'
+
+/** Who waits for a body that is sent piece by piece. */
+export interface WriterOwner {
+  /** The last byte was handed to the wire. Not called for bodies that {@link RequestWriter.send} sends at once. */
+  onWritten(): void
+}
+
+/** Up to this size a body is copied behind its head, which is cheaper than a second system call. */
+const COPY_LIMIT = 16_384
+
+/** Methods whose announced length is not held against their body (undici client-h1, shouldSendContentLength). */
+const UNCHECKED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'CONNECT'])
+
+export class RequestWriter implements PumpOwner {
+  readonly #owner: WriterOwner
+  readonly #strict: boolean
+  #request: Request | null = null
+  #pump: BodyPump | null = null
+
+  /** @param strict a body that is not as long as announced is an error, not a warning */
+  constructor(owner: WriterOwner, strict: boolean) {
+    this.#owner = owner
+    this.#strict = strict
+  }
+
+  /** A body is being sent. */
+  get isBusy(): boolean {
+    return this.#pump !== null
+  }
+
+  /**
+   * The body in the form in which {@link send} takes it.
+   *
+   * @throws RequestContentLengthMismatchError when it is not as long as announced, InvalidArgumentError for its type
+   */
+  open({ method, contentLength, payload }: Request): Payload {
+    const opened = openBody(payload)
+    const { length } = opened
+    const isAsAnnounced = contentLength === null || length === null || length === 0 || contentLength === length
+    if (isAsAnnounced || UNCHECKED_METHODS.has(method)) return opened
+    const error = new RequestContentLengthMismatchError()
+    if (this.#strict) throw error
+    process.emitWarning(error)
+    return opened
+  }
+
+  /** @param head as formatHead() returns it */
+  send(wire: Wire, request: Request, head: string, { source, length }: Payload): void {
+    const framing = requestFraming(request.method, length, request.contentLength)
+    if (source === null || length === 0) {
+      wire.sendLatin1(`${head}${framingLine(framing)}`, false)
+      request.onRequestSent()
+    } else if (source instanceof Uint8Array) {
+      sendBytes(wire, `${head}${framingLine(framing)}`, source)
+      request.onBodySent(source)
+      if (!request.isOver) request.onRequestSent()
+    } else {
+      const writer = new BodyWriter(wire, request, head, framing, this.#strict)
+      this.#request = request
+      this.#pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
+      this.#pump.start()
+    }
+  }
+
+  /** The wire takes more. */
+  onDrain(): void {
+    this.#pump?.onDrain()
+  }
+
+  /** Stops sending. The body's source is told, and why. */
+  cancel(error?: Error): void {
+    const pump = this.#pump
+    this.#pump = null
+    this.#request = null
+    pump?.cancel(error)
+  }
+
+  bodySent(): void {
+    this.#pump = null
+    this.#request = null
+    this.#owner.onWritten()
+  }
+
+  bodyFailed(error: unknown): void {
+    const request = this.#request
+    this.cancel(error instanceof Error ? error : undefined)
+    request?.abort(error)
+  }
+}
+
+function sendBytes(wire: Wire, head: string, bytes: Uint8Array): void {
+  if (bytes.byteLength <= COPY_LIMIT) {
+    wire.send(Buffer.concat([Buffer.from(head, 'latin1'), bytes]), false)
+  } else {
+    wire.sendLatin1(head, true)
+    wire.send(bytes, false)
+  }
+}

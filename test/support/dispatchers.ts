@@ -1,0 +1,38 @@
+/** undici's Agent and ours, for what both must do alike. */
+import { Agent, type Dispatcher } from 'undici'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import { RecyclingAgent, type RecyclingAgentOptions } from '../../src/index.js'
+import { countDescriptors } from './descriptors.js'
+
+export type MakeDispatcher = (options?: RecyclingAgentOptions) => Dispatcher
+
+/** Ends the dispatcher with the test. */
+function ending<D extends Dispatcher>(dispatcher: D): D {
+  onTestFinished(async () => {
+    await dispatcher.destroy()
+  })
+  return dispatcher
+}
+
+export const recyclingAgent = (options?: RecyclingAgentOptions): RecyclingAgent => ending(new RecyclingAgent(options))
+
+/** For describe.each. */
+export const dispatchers: [name: string, make: MakeDispatcher][] = [
+  ["undici's Agent", (options) => ending(new Agent(options as Agent.Options))],
+  ['RecyclingAgent', recyclingAgent],
+]
+
+/** The file leaves no descriptor open. */
+export function expectNoDescriptorLeft(): void {
+  let before = 0
+  beforeAll(async () => {
+    // The first use opens what a thread keeps: its epoll instance, the resolver.
+    await new RecyclingAgent().close()
+    before = countDescriptors()
+  })
+  afterAll(async () => {
+    // What Node closes, it closes at the end of a turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(countDescriptors()).toBeLessThanOrEqual(before)
+  })
+}
