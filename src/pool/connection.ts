@@ -18,8 +18,7 @@ import {
   socketError,
 } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
-import { receiveWindow } from '../http1/llhttp.js'
-import type { ProtocolError } from '../http1/protocol-error.js'
+import { ProtocolError } from '../http1/protocol-error.js'
 import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { ResponseReader, type ResponseSink } from '../http1/response-reader.js'
@@ -30,7 +29,8 @@ import type { Request, RequestCarrier } from '../request/request.js'
 import type { Tcp } from '../transport/tcp.js'
 import { TcpConnect, type TcpTarget } from '../transport/tcp-connect.js'
 import { isReset } from '../transport/tcp-wire.js'
-import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from '../transport/wire.js'
+import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
+import { ReadEnd, readWhatIsThere } from './read-loop.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
 import { closesAfter, closesBefore, idleTimeAfter, type KeepAliveLimits } from './reuse.js'
 
@@ -62,9 +62,6 @@ export interface ConnectionOwner {
   onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void
 }
 
-/** Bytes that one connection may read in one turn of the event loop, so that none starves the others. */
-const READ_BUDGET = 1 << 19
-
 type Phase = 'connecting' | 'open' | 'closed'
 /** What the connection's one deadline stands for now. */
 type Awaited = 'headers' | 'body' | 'reuse'
@@ -87,6 +84,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #running: Request[] = []
   /** No further request is written. */
   #isLast = false
+  /** A request behind the first was aborted: the connection ends with the first one's response. */
+  #isCut = false
   /** No further request is written before the response's head is there. */
   #isBlocked = false
   #requestCount = 0
@@ -246,7 +245,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     const head = this.#head!
     this.#head = null
     this.#tcp.deadlines.stop(this.#deadline)
-    if (!this.#writer.isBusy && head.shouldKeepAlive && !(this.#isLast && this.#running.length === 0)) {
+    const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
+    if (!this.#writer.isBusy && head.shouldKeepAlive && !isLast) {
       this.#idleSinceTurn = this.#tcp.reactor.turn
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
@@ -254,7 +254,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     }
     // The descriptor goes back before the handler hears of the end, so that the next request can have it.
     const unsent = this.#takeRequests()
-    this.#end(head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
+    // Behind a cut come responses that nobody wants any more.
+    this.#end(this.#isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
     this.#writer.cancel()
     this.#owner.onDisconnected(this, 'reset', unsent)
@@ -283,9 +284,16 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
 
   requestAborted(request: Request): void {
     if (this.#phase === 'closed') return
-    this.#running = this.#running.filter((running) => running !== request)
-    if (this.#pending === request) this.#pending = null
-    this.#lose('aborted')
+    const index = this.#running.indexOf(request)
+    // Its handler did it at the start: nothing was written.
+    if (index < 0) return
+    const isBeingWritten = this.#writer.isBusy && index === this.#running.length - 1
+    this.#running.splice(index, 1)
+    if (index === 0) return this.#lose('aborted')
+    // Those behind the head of the pipeline can be sent again; the head, be it a POST, cannot, and need not suffer.
+    this.#isLast = true
+    this.#isCut = true
+    if (isBeingWritten) this.#writer.cancel()
   }
 
   // WriterOwner
@@ -420,42 +428,20 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   }
 
   #read(): void {
-    if (this.#isReading) return
+    if (this.#isReading || this.#phase !== 'open') return
     this.#isReading = true
-    this.#readWhatIsThere()
+    const wire = this.#wire!
+    const end = readWhatIsThere(wire, this.#reader)
     this.#isReading = false
-  }
-
-  #readWhatIsThere(): void {
-    let budget = READ_BUDGET
-    while (this.#phase === 'open' && !this.#reader.isPaused) {
-      const wire = this.#wire!
-      const room = this.#reader.directRoom
-      let length: number
-      let capacity: number
-      let error: ProtocolError | null = null
-      if (room > 0) {
-        const chunk = wire.receiveChunk(room)
-        capacity = Math.min(room, MAX_CHUNK_SIZE)
-        length = typeof chunk === 'number' ? chunk : chunk.length
-        if (typeof chunk !== 'number') error = this.#reader.receiveBody(chunk)
-      } else {
-        const window = receiveWindow()
-        capacity = window.length
-        length = wire.receive(window)
-        if (length > 0) error = this.#reader.receive(length)
-      }
-      if (length === Received.Nothing) return
-      if (length === Received.End) return this.#peerClosed()
-      if (length === Received.Failed) return this.#wireFailed(wire.error!)
-      if (error !== null) return this.#protocolError(error)
-      // A short read emptied the socket (epoll(7)); only a FIN behind it is worth another call.
-      if (length < capacity && !wire.isPeerClosed) return
-      budget -= length
-      if (budget <= 0) {
+    if (end instanceof ProtocolError) return this.#protocolError(end)
+    switch (end) {
+      case ReadEnd.Budget:
         this.#isReadingDue = true
         return this.#schedule()
-      }
+      case ReadEnd.Fin:
+        return this.#peerClosed()
+      case ReadEnd.Failed:
+        return this.#wireFailed(wire.error!)
     }
   }
 

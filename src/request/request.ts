@@ -115,6 +115,8 @@ export class Request implements ExchangeControl, HeaderFields {
 
   /** The request is about to be written. @returns false when it is over already */
   start(carrier: RequestCarrier): boolean {
+    // Aborted while it waited to be sent again.
+    if (this.isOver) return false
     this.#carrier = carrier
     this.isPaused = false
     if (this.#bodyError !== null) {

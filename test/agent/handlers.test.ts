@@ -25,7 +25,7 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
     expect(await done).toEqual([
       ['start'],
       ...sent(['bodySent', 'sent'], ['requestSent']),
-      ...(style === 'legacy' || name === 'RecyclingAgent' ? [['started']] : []),
+      ['started'],
       [
         'head',
         200,
@@ -83,7 +83,6 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
         setImmediate(() => {
           isPaused = false
           flow.resume()
-          flow.resume()
         })
       },
       ...(callback === 'head' ? { data: () => expect(isPaused).toBe(false) } : {}),
@@ -100,6 +99,7 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
     const { handler, done } = recording(style, {
       data(flow) {
         flow.pause()
+        flow.resume()
         flow.resume()
       },
     })
@@ -147,8 +147,10 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
       const next = recording(style)
       agent.dispatch({ origin, path: '/next', method: 'GET' }, next.handler)
       expect((await next.done).at(-1)).toEqual(['end', []])
-      // Before anything was written, and after everything was read, the connection lives on.
-      expect(peers).toHaveLength(callback === 'start' || callback === 'end' ? 1 : 2)
+      // Before anything was written, and after everything was read, the connection lives on. undici 7 opens another
+      // one as soon as one was lost.
+      if (callback === 'start' || callback === 'end') expect(peers).toHaveLength(1)
+      else if (name === 'RecyclingAgent') expect(peers).toHaveLength(2)
       expect(peers[0]!.requests.map(({ head }) => head.split(' ')[1])).toEqual(
         { start: ['/next'], end: ['/', '/next'], head: ['/'], data: ['/'] }[callback],
       )

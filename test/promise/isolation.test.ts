@@ -1,10 +1,11 @@
 /** Nobody gets what belongs to another: neither a descriptor nor a byte. */
+import type { Socket } from 'node:net'
 import fc from 'fast-check'
 import type { Dispatcher } from 'undici'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
 import { get, quiet } from '../support/exchange.js'
-import type { TestServer } from '../support/leases.js'
+import { startServer, type TestServer } from '../support/leases.js'
 import { bodyOf, filling, type Plan, pathOf, startShufflingServer } from '../support/shuffling-server.js'
 import { clientInode } from '../support/socket-table.js'
 import { startNodeUpstream, type Upstream } from '../support/upstream.js'
@@ -106,6 +107,7 @@ function exchange(agent: RecyclingAgent, origin: string, id: number, order: Orde
   const expected = bodyOf(plan, uploaded)
   return new Promise((resolve) => {
     let received = 0
+    let hasBegun = false
     let isAborted = false
     const abort = (controller: Dispatcher.DispatchController): void => {
       isAborted = true
@@ -113,9 +115,11 @@ function exchange(agent: RecyclingAgent, origin: string, id: number, order: Orde
     }
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(controller) {
+        if (isAborted || hasBegun) resolve(`${id}: sent again after ${isAborted ? 'its abort' : 'its head'}`)
         if (abortAt === -1) abort(controller)
       },
       onResponseStart(controller, statusCode, headers) {
+        hasBegun = true
         if (statusCode !== 200) resolve(`${id}: status ${statusCode}`)
         if (headers['x-request'] !== String(id)) resolve(`${id}: the head of ${headers['x-request']}`)
         if (abortAt === 0) abort(controller)
@@ -143,6 +147,89 @@ function exchange(agent: RecyclingAgent, origin: string, id: number, order: Orde
     agent.dispatch(options as unknown as Dispatcher.DispatchOptions, handler)
   })
 }
+
+describe('a request at the head of a pipeline', () => {
+  const GET = { method: 'GET', blocking: false } as const
+  const responseTo = (body: string): string => `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+
+  async function* upload(): AsyncGenerator<string> {
+    yield 'once'
+  }
+
+  it.each([
+    ['its response has begun', { method: 'GET', path: '/first', blocking: false }, 'ha'],
+    [
+      'it has a body that cannot be sent twice',
+      { method: 'POST', path: '/first', blocking: false, body: upload() },
+      '',
+    ],
+  ] as const)('is not disturbed by the abort of one behind it when %s', async (_when, options, begun) => {
+    let seen = ''
+    let first: Socket | undefined
+    const server = await startServer((socket) => {
+      first ??= socket
+      socket.on('data', (bytes: Buffer) => {
+        seen += bytes.toString('latin1')
+        if (socket !== first) socket.write(responseTo('third'))
+        else if (/GET \/first|\r\n0\r\n\r\n/.test(bytes.toString('latin1')))
+          socket.write(responseTo('half').slice(0, begun ? -2 : 0))
+      })
+    })
+    const origin = `http://127.0.0.1:${server.port}`
+    const agent = new RecyclingAgent({ connections: 1, pipelining: 3 })
+    const head = agent.request({ origin, ...options } as unknown as Dispatcher.RequestOptions)
+    // Its head has been read, or its body has been sent.
+    if (begun) await head
+    else await vi.waitFor(() => expect(seen).toContain('\r\n0\r\n\r\n'))
+    const abort = new AbortController()
+    const second = agent.request({ origin, path: '/second', ...GET, signal: abort.signal })
+    const third = agent.request({ origin, path: '/third', ...GET })
+    await vi.waitFor(() => expect(seen).toContain('GET /third'))
+    seen = ''
+    abort.abort()
+    await expect(second).rejects.toThrow('aborted')
+    first?.write(begun ? 'lf' : responseTo('half'))
+    expect(await (await head).body.text()).toBe('half')
+    expect(await (await third).body.text()).toBe('third')
+    // The one behind the aborted one is sent again, and nothing else.
+    expect(seen.match(/^[A-Z]+ \/\w+/gm)).toEqual(['GET /third'])
+    await agent.destroy()
+    await server.close()
+  })
+
+  it('that was aborted while it waited to be sent again is not started again', async () => {
+    const server = await startServer((socket) => void socket.resume())
+    const origin = `http://127.0.0.1:${server.port}`
+    const agent = new RecyclingAgent({ connections: 1, pipelining: 2 })
+    const heard: string[] = []
+    let isOver = (): void => {}
+    const over = new Promise<void>((resolve) => {
+      isOver = resolve
+    })
+    const controllers: Dispatcher.DispatchController[] = []
+    const send = (name: string): void => {
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart(controller) {
+          heard.push(`${name} starts`)
+          controllers.push(controller)
+          if (controllers.length === 2) queueMicrotask(abortBoth)
+        },
+        onResponseError: () => void heard.push(`${name} fails`),
+      }
+      agent.dispatch({ origin, path: '/', ...GET }, handler)
+    }
+    const abortBoth = (): void => {
+      // The first takes the connection with it; the second waits for another one when it is aborted, too.
+      for (const controller of controllers) controller.abort(new Error('on purpose'))
+      void agent.close().then(isOver)
+    }
+    send('one')
+    send('two')
+    await over
+    expect(heard).toEqual(['one starts', 'two starts', 'one fails', 'two fails'])
+    await server.close()
+  })
+})
 
 describe('interleaved requests over few connections', () => {
   let server: TestServer
