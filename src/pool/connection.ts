@@ -5,7 +5,7 @@
  *   connecting --connected--> open --end | failure | retirement--> closed
  *        \--failed | cancelled--> closed
  *
- * Invariant: `running[0]` is the request whose response is being read. A request is in `pending` or in `running` or
+ * Invariant: `running[0]` is the request whose response is being read. A request is in `pending`, `starting` or `running` or
  * with somebody else, never in two places.
  */
 import type { Buffer } from 'node:buffer'
@@ -81,6 +81,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #connect: TcpConnect | null = null
   #wire: Wire | null = null
   #pending: Request | null = null
+  /** Its start callback is being called, which may do anything to the agent: dispatch, close or destroy. */
+  #starting: Request | null = null
   #running: Request[] = []
   /** No further request is written. */
   #isLast = false
@@ -118,7 +120,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   }
 
   get pendingCount(): number {
-    return this.#pending === null ? 0 : 1
+    return (this.#pending === null ? 0 : 1) + (this.#starting === null ? 0 : 1)
   }
 
   /** Whether {@link assign} may be called. */
@@ -126,6 +128,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     return (
       this.#phase === 'open' &&
       this.#pending === null &&
+      this.#starting === null &&
       !this.#isLast &&
       !this.#isBlocked &&
       !this.#writer.isBusy &&
@@ -352,7 +355,10 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
       request.fail(error)
       return
     }
-    if (!request.start(this) || this.#phase !== 'open') return this.#notStarted(request)
+    this.#starting = request
+    const isWanted = request.start(this)
+    this.#starting = null
+    if (!isWanted || this.#phase !== 'open') return this.#notStarted(request)
     const { pipelining, maxRequestsPerClient } = this.#options
     this.#requestCount++
     const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
@@ -500,7 +506,9 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #takeRequests(): Request[] {
     const requests = this.#running
     this.#running = []
+    if (this.#starting !== null) requests.push(this.#starting)
     if (this.#pending !== null) requests.push(this.#pending)
+    this.#starting = null
     this.#pending = null
     return requests
   }

@@ -170,5 +170,5 @@ it.each([
   const { handler, events } = recording('legacy')
   Object.assign(handler, { onUpgrade() {} })
   recyclingAgent().dispatch({ path: '/', method: 'GET', ...options } as never, handler)
-  expect(events).toMatchObject([['error', 'NotSupportedError', 'UND_ERR_NOT_SUPPORTED']])
+  expect(events).toMatchObject([['error', 'NotSupportedError', 'UND_ERR_NOT_SUPPORTED', expect.any(String)]])
 })

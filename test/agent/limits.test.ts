@@ -141,6 +141,7 @@ describe.each(dispatchers)('%s', (name, make) => {
       const { handler, done } = recording('new')
       agent.dispatch({ origin, path: '/', method: 'HEAD', ...(reset === undefined ? {} : { reset }) }, handler)
       expect((await done).at(-1)).toEqual(['end', []])
+      await new Promise((resolve) => setTimeout(resolve, 5))
     }
     expect(peers.map(({ requests }) => requests.length)).toEqual([1, 2])
   })

@@ -22,7 +22,7 @@ async function slowBody(peer: RawPeer): Promise<void> {
 
 // undici's timers are up to a second late.
 describe.each(dispatchers)('%s', (_name, make) => {
-  it.concurrent('gives up on a head after headersTimeout, of the agent or of the request', async () => {
+  it('gives up on a head after headersTimeout, of the agent or of the request', async () => {
     const { origin, peers } = await rawServer(() => {})
     const byAgent = recording('new')
     make({ headersTimeout: 50 }).dispatch({ origin, path: '/', method: 'GET' }, byAgent.handler)
@@ -33,7 +33,7 @@ describe.each(dispatchers)('%s', (_name, make) => {
     for (const peer of peers) await peer.ended()
   })
 
-  it.concurrent('gives up on a body after bodyTimeout, of the agent or of the request', async () => {
+  it('gives up on a body after bodyTimeout, of the agent or of the request', async () => {
     const { origin } = await rawServer((peer) => peer.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab'))
     const byAgent = recording('new')
     make({ bodyTimeout: 50 }).dispatch({ origin, path: '/', method: 'GET' }, byAgent.handler)
@@ -43,7 +43,7 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect((await byRequest.done).at(-1)).toEqual(bodyTimeout)
   })
 
-  it.concurrent('gives up on connecting after connectTimeout, the resolver included', async () => {
+  it('gives up on connecting after connectTimeout, the resolver included', async () => {
     const { handler, done } = recording('new')
     const agent = make({ connect: { timeout: 50, lookup: () => {} } })
     agent.dispatch({ origin: 'http://slow.test:81', path: '/', method: 'GET' }, handler)

@@ -11,7 +11,7 @@ import { clientInode } from '../support/socket-table.js'
 import { startNodeUpstream, type Upstream } from '../support/upstream.js'
 
 describe('two upstreams', () => {
-  const ROUNDS = 30
+  const ROUNDS = 15
 
   interface Observed extends Upstream {
     /** The client's sockets, one for each connection. */
@@ -202,9 +202,9 @@ describe('a request at the head of a pipeline', () => {
     const origin = `http://127.0.0.1:${server.port}`
     const agent = new RecyclingAgent({ connections: 1, pipelining: 2 })
     const heard: string[] = []
-    let isOver = (): void => {}
-    const over = new Promise<void>((resolve) => {
-      isOver = resolve
+    let connections = 0
+    const isConnectedAgain = new Promise<void>((resolve) => {
+      agent.on('connect', () => ++connections === 2 && resolve())
     })
     const controllers: Dispatcher.DispatchController[] = []
     const send = (name: string): void => {
@@ -221,12 +221,12 @@ describe('a request at the head of a pipeline', () => {
     const abortBoth = (): void => {
       // The first takes the connection with it; the second waits for another one when it is aborted, too.
       for (const controller of controllers) controller.abort(new Error('on purpose'))
-      void agent.close().then(isOver)
     }
     send('one')
     send('two')
-    await over
+    await isConnectedAgain
     expect(heard).toEqual(['one starts', 'two starts', 'one fails', 'two fails'])
+    await agent.close()
     await server.close()
   })
 })

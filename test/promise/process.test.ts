@@ -31,8 +31,9 @@ describe('a process whose workers alone load the package', () => {
     ['throw with requests in flight', 'throw'],
     ['are terminated while idle', 'idle'],
     ['are terminated under load', 'load'],
-  ])('lives on, without a descriptor more, when they %s', async (_what, ending) => {
-    const { code, signal, stdout, stderr } = await program.run({ args: [ending, String(WORKERS)] })
+  ])('lives on, without a descriptor more, when they %s', { timeout: 60_000 }, async (_what, ending) => {
+    const args = [ending, String(WORKERS)]
+    const { code, signal, stdout, stderr } = await program.run({ args, timeoutMs: 50_000 })
     expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' })
     expect(JSON.parse(stdout)).toEqual({ isLoadedHere: false, ended: WORKERS, gained: 0 })
   })

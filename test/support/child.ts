@@ -15,6 +15,8 @@ export interface ChildOptions {
   descriptorLimit?: number
   /** A command that runs the program, with its arguments: `strace` and its like. */
   under?: string[]
+  /** A program that takes longer is killed. @default 20000 */
+  timeoutMs?: number
 }
 
 export interface ChildResult {
@@ -56,12 +58,12 @@ export class Program {
     return this.#file
   }
 
-  /** Runs the program to its end, however it ends; one that takes longer than 20 s is killed. */
-  run({ args = [], descriptorLimit, under = [] }: ChildOptions = {}): Promise<ChildResult> {
+  /** Runs the program to its end, however it ends. */
+  run({ args = [], descriptorLimit, under = [], timeoutMs = 20_000 }: ChildOptions = {}): Promise<ChildResult> {
     const limit = descriptorLimit === undefined ? '' : `ulimit -n ${descriptorLimit}; `
     const command = ['-c', `${limit}exec "$@"`, 'sh', ...under, process.execPath, this.#file, ...args]
     return new Promise((resolve) => {
-      const child = execFile('sh', command, { timeout: 20_000 }, (_error, stdout, stderr) => {
+      const child = execFile('sh', command, { timeout: timeoutMs }, (_error, stdout, stderr) => {
         resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
       })
     })
