@@ -8,7 +8,7 @@ import {
   NotSupportedError,
 } from './errors.js'
 import type { ResolvedOptions } from './options.js'
-import type { EndReason } from './pool/connection.js'
+import type { EndReason } from './pool/connection-owner.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'

@@ -5,8 +5,8 @@
  *   connecting --connected--> open --end | failure | retirement--> closed
  *        \--failed | cancelled--> closed
  *
- * Invariant: `running[0]` is the request whose response is being read. A request is in `pending`, `starting` or `running` or
- * with somebody else, never in two places.
+ * Invariant: `running[0]` is the request whose response is being read. A request is in `pending`, in `starting`, in
+ * `running` or with somebody else, never in two places.
  */
 import type { Buffer } from 'node:buffer'
 import {
@@ -22,7 +22,6 @@ import { ProtocolError } from '../http1/protocol-error.js'
 import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { ResponseReader, type ResponseSink } from '../http1/response-reader.js'
-import { Deadline } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/reactor.js'
 import { destroyBody, isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
@@ -30,53 +29,24 @@ import type { Tcp } from '../transport/tcp.js'
 import { TcpConnect, type TcpTarget } from '../transport/tcp-connect.js'
 import { isReset } from '../transport/tcp-wire.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
+import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+import { type Awaited, Patience } from './patience.js'
 import { ReadEnd, readWhatIsThere } from './read-loop.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
-import { closesAfter, closesBefore, idleTimeAfter, type KeepAliveLimits } from './reuse.js'
-
-export interface ConnectionOptions extends KeepAliveLimits {
-  pipelining: number
-  headersTimeout: number
-  bodyTimeout: number
-  maxHeaderSize: number
-  maxResponseSize: number
-  maxRequestsPerClient: number
-  strictContentLength: boolean
-}
-
-/**
- * Why a connection ended: an error, or our own business under undici's name for it. The latter becomes an
- * InformationalError only where somebody listens: to create one costs more than the rest of a request.
- */
-export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout'
-
-/** Who the connection works for. */
-export interface ConnectionOwner {
-  /** The connection is there; the first request is written after this. */
-  onConnected(connection: Connection): void
-  /** It could not be made; `request` is the one that it was made for. */
-  onConnectFailed(connection: Connection, error: Error, request: Request | null): void
-  /** It may take another request: {@link Connection.canTake}. */
-  onAvailable(connection: Connection): void
-  /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */
-  onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void
-}
+import { closesAfter, closesBefore, idleTimeAfter } from './reuse.js'
 
 type Phase = 'connecting' | 'open' | 'closed'
-/** What the connection's one deadline stands for now. */
-type Awaited = 'headers' | 'body' | 'reuse'
 
 export class Connection implements ResponseSink, WireListener, RequestCarrier, WriterOwner, Task {
   /** performance.now() when it was connected. */
   connectedAt = 0
-  readonly #owner: ConnectionOwner
+  readonly #owner: ConnectionOwner<Connection>
   readonly #tcp: Tcp
   readonly #hostHeader: string
   readonly #options: ConnectionOptions
   readonly #reader: ResponseReader
   readonly #writer: RequestWriter
-  readonly #deadline = new Deadline(() => this.#onDeadline())
-  #awaited: Awaited = 'reuse'
+  readonly #patience: Patience
   #phase: Phase = 'connecting'
   #connect: TcpConnect | null = null
   #wire: Wire | null = null
@@ -100,13 +70,14 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #isReadingDue = false
   #isScheduled = false
 
-  constructor(owner: ConnectionOwner, tcp: Tcp, hostHeader: string, options: ConnectionOptions) {
+  constructor(owner: ConnectionOwner<Connection>, tcp: Tcp, hostHeader: string, options: ConnectionOptions) {
     this.#owner = owner
     this.#tcp = tcp
     this.#hostHeader = hostHeader
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
     this.#reader = new ResponseReader(this, options)
+    this.#patience = new Patience(tcp.deadlines, options, (awaited) => this.#onImpatience(awaited))
     this.#writer = new RequestWriter(this, options.strictContentLength)
   }
 
@@ -221,8 +192,9 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   }
 
   onInformational(head: ResponseHead): void {
-    this.#await('headers', this.#running[0]!.headersTimeout ?? this.#options.headersTimeout)
-    this.#running[0]!.onHead(head)
+    const request = this.#running[0]!
+    this.#patience.forHeaders(request)
+    request.onHead(head)
   }
 
   onHead(head: ResponseHead): void {
@@ -247,7 +219,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     const request = this.#running.shift()!
     const head = this.#head!
     this.#head = null
-    this.#tcp.deadlines.stop(this.#deadline)
+    this.#patience.stop()
     const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
     if (!this.#writer.isBusy && head.shouldKeepAlive && !isLast) {
       this.#idleSinceTurn = this.#tcp.reactor.turn
@@ -272,7 +244,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
 
   resumeResponse(request: Request): void {
     if (request !== this.#running[0] || !this.#reader.isPaused) return
-    this.#awaitBody(request)
+    this.#patience.forBody(request)
     if (this.#isReading) {
       // From within an event: the reader goes on when the handler returns.
       this.#reader.resume()
@@ -303,7 +275,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
 
   onWritten(): void {
     if (this.#phase !== 'open') return
-    if (this.#head === null) this.#awaitHeaders()
+    const [first] = this.#running
+    if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
     this.#advance()
   }
 
@@ -377,7 +350,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     }
     const { method, path, upgrade, headers } = request
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
-    if (this.#running.length === 1) this.#awaitHeaders()
+    if (this.#running.length === 1) this.#patience.forHeaders(request)
     this.#writer.send(this.#wire!, request, head, payload)
   }
 
@@ -389,8 +362,9 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
 
   /** Between two messages. */
   #nextResponse(): void {
-    if (this.#running.length > 0) this.#awaitHeaders()
-    else this.#await('reuse', this.#idleTimeoutMs)
+    const [next] = this.#running
+    if (next !== undefined) this.#patience.forHeaders(next)
+    else this.#patience.forReuse(this.#idleTimeoutMs)
     if (this.canTake) this.#owner.onAvailable(this)
     else if (this.#pending !== null) this.#schedule()
   }
@@ -398,30 +372,18 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #followPause(request: Request): void {
     if (request.isPaused) {
       this.#reader.pause()
-      this.#tcp.deadlines.stop(this.#deadline)
+      this.#patience.stop()
     } else {
-      this.#awaitBody(request)
+      this.#patience.forBody(request)
     }
   }
 
-  #await(awaited: Awaited, timeoutMs: number): void {
-    this.#awaited = awaited
-    this.#tcp.deadlines.start(this.#deadline, timeoutMs)
-  }
-
-  #awaitHeaders(): void {
-    this.#await('headers', this.#running[0]?.headersTimeout ?? this.#options.headersTimeout)
-  }
-
-  #awaitBody(request: Request): void {
-    this.#await('body', request.bodyTimeout ?? this.#options.bodyTimeout)
-  }
-
-  #onDeadline(): void {
-    switch (this.#awaited) {
+  #onImpatience(awaited: Awaited): void {
+    switch (awaited) {
       case 'headers':
         // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-        if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1) this.#awaitHeaders()
+        if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1)
+          this.#patience.forHeaders(this.#running[0]!)
         else this.#lose(new HeadersTimeoutError())
         break
       case 'body':
@@ -516,7 +478,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   /** @param initiator of an end in good order; `null` for an abort */
   #end(initiator: Initiator | null): void {
     this.#phase = 'closed'
-    this.#tcp.deadlines.stop(this.#deadline)
+    this.#patience.stop()
     this.#reader.stop()
     this.#connect?.cancel()
     this.#connect = null

@@ -9,7 +9,8 @@ import { destroyBody } from '../request/body.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Tcp } from '../transport/tcp.js'
 import type { TcpTarget } from '../transport/tcp-connect.js'
-import { Connection, type ConnectionOptions, type ConnectionOwner, type EndReason } from './connection.js'
+import { Connection } from './connection.js'
+import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 
 export interface OriginPoolOptions extends ConnectionOptions, Omit<TcpTarget, 'hostname' | 'port' | 'attemptTimeout'> {
   /** Infinity: no limit. */
@@ -64,7 +65,7 @@ export function decide<C extends { readonly canTake: boolean }>({
   return count < limit ? 'open' : 'wait'
 }
 
-export class OriginPool implements ConnectionOwner, RequestTracker {
+export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   readonly origin: URL
   readonly #tcp: Tcp
   readonly #options: OriginPoolOptions

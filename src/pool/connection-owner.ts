@@ -1,0 +1,31 @@
+/** What a connection is told, and what it tells whoever it works for. */
+import type { Request } from '../request/request.js'
+import type { KeepAliveLimits } from './reuse.js'
+
+export interface ConnectionOptions extends KeepAliveLimits {
+  pipelining: number
+  headersTimeout: number
+  bodyTimeout: number
+  maxHeaderSize: number
+  maxResponseSize: number
+  maxRequestsPerClient: number
+  strictContentLength: boolean
+}
+
+/**
+ * Why a connection ended: an error, or our own business under undici's name for it. The latter becomes an
+ * InformationalError only where somebody listens: to create one costs more than the rest of a request.
+ */
+export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout'
+
+/** Who the connection works for. */
+export interface ConnectionOwner<C> {
+  /** The connection is there; the first request is written after this. */
+  onConnected(connection: C): void
+  /** It could not be made; `request` is the one that it was made for. */
+  onConnectFailed(connection: C, error: Error, request: Request | null): void
+  /** It may take another request: {@link Connection.canTake}. */
+  onAvailable(connection: C): void
+  /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */
+  onDisconnected(connection: C, reason: EndReason, unsent: Request[]): void
+}
