@@ -66,6 +66,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #idleSinceTurn = -1
   #head: ResponseHead | null = null
   #isReading = false
+  /** What ends the connection is known, and will be told in the next turn. */
+  #isFailing = false
   /** The budget of a turn was used up before the socket was empty. */
   #isReadingDue = false
   #isScheduled = false
@@ -243,7 +245,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   // RequestCarrier
 
   resumeResponse(request: Request): void {
-    if (request !== this.#running[0] || !this.#reader.isPaused) return
+    if (request !== this.#running[0] || !this.#reader.isPaused || this.#isFailing) return
     this.#patience.forBody(request)
     if (this.#isReading) {
       // From within an event: the reader goes on when the handler returns.
@@ -396,7 +398,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   }
 
   #read(): void {
-    if (this.#isReading || this.#phase !== 'open') return
+    if (this.#isReading || this.#isFailing || this.#phase !== 'open') return
     this.#isReading = true
     const wire = this.#wire!
     const end = readWhatIsThere(wire, this.#reader)
@@ -425,11 +427,27 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
       if (ended) return
       if (instead !== null) return this.#protocolError(instead)
     }
-    this.#lose(error)
+    this.#loseSoon(error)
   }
 
   #protocolError(error: ProtocolError): void {
-    if (this.#phase === 'open') this.#lose(fromProtocolError(error, () => this.#info()))
+    if (this.#phase === 'open') this.#loseSoon(fromProtocolError(error, () => this.#info()))
+  }
+
+  /**
+   * Behind a head, an error is told in the next turn: fetch needs its microtasks to make a response of the head, and one
+   * that fails before it exists would never settle (undici lib/web/fetch).
+   */
+  #loseSoon(error: Error): void {
+    if (this.#head === null) return this.#lose(error)
+    this.#isFailing = true
+    this.#isLast = true
+    const { reactor } = this.#tcp
+    const lose = (): void => {
+      if (this.#phase === 'open') this.#lose(error)
+    }
+    // A task that is added in a turn is run in the same.
+    reactor.later({ run: () => reactor.later({ run: lose }) })
   }
 
   #socketError(message: string): Error {

@@ -57,7 +57,9 @@ describe.each(dispatchers)('%s', (_name, make) => {
     })
     const done = new Promise<void>((resolve) => {
       Object.assign(handler, {
-        onResponseData: (_controller: unknown, chunk: Buffer) => void (received += chunk.length),
+        onResponseData(_controller: unknown, chunk: Buffer) {
+          received += chunk.length
+        },
         onResponseEnd: () => resolve(),
       })
     })

@@ -19,7 +19,12 @@ function lookupOf(...addresses: string[]) {
     asked.push({ host, options })
     const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
     if (options.all) callback(null, all)
-    else (callback as unknown as (error: null, address: string, family: number) => void)(null, all[0]!.address, all[0]!.family)
+    else
+      (callback as unknown as (error: null, address: string, family: number) => void)(
+        null,
+        all[0]!.address,
+        all[0]!.family,
+      )
   }
   return { asked, lookup: lookup as never }
 }

@@ -55,11 +55,7 @@ const failures: [what: string, answer: Answer, end: Event][] = [
   ],
   ['a reset within a close-delimited body', bytesThenReset(`${HEAD}\r\nabc`), ['end', []]],
   ['a FIN after a close-delimited body', bytesThenFin(`${HEAD}\r\nabc`), ['end', []]],
-  [
-    'a FIN within a sized body',
-    bytesThenFin(`${HEAD}content-length: 9\r\n\r\nabc`),
-    socketError('other side closed'),
-  ],
+  ['a FIN within a sized body', bytesThenFin(`${HEAD}content-length: 9\r\n\r\nabc`), socketError('other side closed')],
   [
     'an announced FIN within a sized body',
     bytesThenFin(`${HEAD}connection: close\r\ncontent-length: 9\r\n\r\nabc`),
@@ -70,7 +66,11 @@ const failures: [what: string, answer: Answer, end: Event][] = [
     bytesThenFin(`${HEAD}connection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n`),
     parserError('HPE_INVALID_EOF_STATE', 'Invalid EOF state'),
   ],
-  ['what is not HTTP', bytesThenFin('SSH-2.0-OpenSSH\r\n'), parserError('HPE_INVALID_CONSTANT', 'Expected HTTP/, RTSP/ or ICE/')],
+  [
+    'what is not HTTP',
+    bytesThenFin('SSH-2.0-OpenSSH\r\n'),
+    parserError('HPE_INVALID_CONSTANT', 'Expected HTTP/, RTSP/ or ICE/'),
+  ],
   [
     'a bare LF after the status line',
     bytesThenFin('HTTP/1.1 200 OK\ncontent-length: 0\r\n\r\n'),
@@ -81,7 +81,11 @@ const failures: [what: string, answer: Answer, end: Event][] = [
     bytesThenFin(`${HEAD}content-length : 0\r\n\r\n`),
     parserError('HPE_INVALID_HEADER_TOKEN', 'Invalid header field char'),
   ],
-  ['100 Continue that nobody asked for', bytesThenFin(`HTTP/1.1 100 Continue\r\n\r\n${ok()}`), socketError('bad response')],
+  [
+    '100 Continue that nobody asked for',
+    bytesThenFin(`HTTP/1.1 100 Continue\r\n\r\n${ok()}`),
+    socketError('bad response'),
+  ],
   [
     '101 that nobody asked for',
     bytesThenFin('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
@@ -128,9 +132,7 @@ describe.each(dispatchers)('%s', (name, make) => {
     const { port } = await closedPort()
     const recorded = recording('legacy')
     make().dispatch({ origin: `http://127.0.0.1:${port}`, path: '/', method: 'GET' }, recorded.handler)
-    expect(await recorded.done).toEqual([
-      ['error', 'Error', 'ECONNREFUSED', `connect ECONNREFUSED 127.0.0.1:${port}`],
-    ])
+    expect(await recorded.done).toEqual([['error', 'Error', 'ECONNREFUSED', `connect ECONNREFUSED 127.0.0.1:${port}`]])
     expect(recorded.error).toMatchObject({ errno: -111, syscall: 'connect', address: '127.0.0.1', port })
   })
 

@@ -72,7 +72,9 @@ describe.each(fetches)('%s', (_name, fetch) => {
   it('is aborted before, during and after the exchange', async () => {
     const { origin } = await rawServer(headOnly)
     const dispatcher = recyclingAgent()
-    await expect(fetch(origin, { dispatcher, signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(fetch(origin, { dispatcher, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
     const during = new AbortController()
     const response = await fetch(origin, { dispatcher, signal: during.signal })
     const text = response.text()
@@ -86,7 +88,7 @@ describe.each(fetches)('%s', (_name, fetch) => {
     expect(await (await fetch(whole, { dispatcher })).text()).toBe('GET ')
   })
 
-  it('tells a failure before the head from one after it, each with its cause', async () => {
+  it('tells a failure before the head from one that comes with it, each with its cause', async () => {
     const dispatcher = recyclingAgent()
     const { origin: dead } = await rawServer((peer) => peer.socket.end())
     await expect(fetch(dead, { dispatcher })).rejects.toMatchObject({
@@ -99,6 +101,9 @@ describe.each(fetches)('%s', (_name, fetch) => {
     })
     const response = await fetch(broken, { dispatcher })
     await expect(response.text()).rejects.toMatchObject({ message: 'terminated', cause: { code: 'UND_ERR_SOCKET' } })
+    const { origin: garbled } = await rawServer(answering('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nx\r\n'))
+    const chunked = await fetch(garbled, { dispatcher })
+    await expect(chunked.text()).rejects.toMatchObject({ message: 'terminated', cause: { name: 'HTTPParserError' } })
   })
 })
 

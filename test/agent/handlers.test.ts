@@ -26,12 +26,7 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
       ['start'],
       ...sent(['bodySent', 'sent'], ['requestSent']),
       ['started'],
-      [
-        'head',
-        200,
-        ['X-One', '1', 'Set-Cookie', 'a', 'set-cookie', 'b', 'Transfer-Encoding', 'chunked'],
-        'All Right',
-      ],
+      ['head', 200, ['X-One', '1', 'Set-Cookie', 'a', 'set-cookie', 'b', 'Transfer-Encoding', 'chunked'], 'All Right'],
       ['data', 'hello world'],
       ['end', ['X-Trailer', 't']],
     ])
@@ -156,6 +151,23 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
       )
     },
   )
+
+  if (tellsWhatWasSent) {
+    it.each(['bodySent', 'requestSent'] as const)('aborts for what the %s callback throws', async (callback) => {
+      const { origin, peers } = await rawServer(() => {})
+      const thrown = new Error(`thrown in ${callback}`)
+      const recorded = recording(style, {
+        [callback]() {
+          throw thrown
+        },
+      })
+      make().dispatch({ origin, path: '/', method: 'POST', body: 'sent' }, recorded.handler)
+      // undici goes on to tell that the request was sent.
+      expect(await recorded.done).toContainEqual(['error', 'Error', undefined, thrown.message])
+      expect(recorded.error).toBe(thrown)
+      await peers[0]?.ended()
+    })
+  }
 
   it.each(['start', 'head', 'data'] as const)('aborts in the %s callback with the reason given', async (callback) => {
     const { origin } = await rawServer(answering(ok('x'.repeat(1000))))

@@ -57,7 +57,11 @@ describe('the constructor', () => {
     ['connect', () => {}, 'connect as a function is not supported, the agent makes its own connections'],
   ])('refuses %s: %s', (name, value, message) => {
     const options = { [name]: value } as RecyclingAgentOptions
-    expect(thrownBy(() => new RecyclingAgent(options))).toEqual(['InvalidArgumentError', 'UND_ERR_INVALID_ARG', message])
+    expect(thrownBy(() => new RecyclingAgent(options))).toEqual([
+      'InvalidArgumentError',
+      'UND_ERR_INVALID_ARG',
+      message,
+    ])
   })
 
   it.each([{}, { connections: 0 }, { connections: null }, { maxResponseSize: -1 }, { headersTimeout: 0 }])(
@@ -143,9 +147,9 @@ describe.each(dispatchers)('dispatch of %s', (_name, make) => {
 
   it.each([null, undefined, 'x'])('throws for the handler %j, and refuses options that are no object', (handler) => {
     const agent = make()
-    expect(thrownBy(() => agent.dispatch({ origin: 'http://a.test', path: '/', method: 'GET' }, handler as never))).toEqual(
-      ['InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'handler must be an object'],
-    )
+    expect(
+      thrownBy(() => agent.dispatch({ origin: 'http://a.test', path: '/', method: 'GET' }, handler as never)),
+    ).toEqual(['InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'handler must be an object'])
     const { handler: good, events } = recording('legacy')
     expect(agent.dispatch(null as never, good)).toBe(false)
     expect(events).toEqual([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'opts must be an object.']])

@@ -1,7 +1,7 @@
 /** Events, statistics, and the end: close() and destroy(). */
 import { errors } from 'undici'
 import { describe, expect, it } from 'vitest'
-import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { dispatchers, expectNoDescriptorLeft, type recyclingAgent } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, rawServer } from '../support/raw-server.js'
 
@@ -121,9 +121,7 @@ describe.each(dispatchers)('%s', (name, make) => {
     const { handler, done } = recording('new')
     agent.dispatch({ origin, path: '/', method: 'GET' }, handler)
     const destroyed = agent.destroy()
-    expect(await done).toEqual([
-      ['error', 'ClientDestroyedError', 'UND_ERR_DESTROYED', 'The client is destroyed'],
-    ])
+    expect(await done).toEqual([['error', 'ClientDestroyedError', 'UND_ERR_DESTROYED', 'The client is destroyed']])
     await destroyed
   })
 
@@ -162,7 +160,11 @@ describe.each(dispatchers)('%s', (name, make) => {
         })
         agent.dispatch({ origin, path: '/', method: 'GET' }, handler)
         const [last] = (await done).at(-1)!
-        expect([end, callback, last]).toEqual([end, callback, end === 'destroy' && callback !== 'end' ? 'error' : 'end'])
+        expect([end, callback, last]).toEqual([
+          end,
+          callback,
+          end === 'destroy' && callback !== 'end' ? 'error' : 'end',
+        ])
         await ended
       }
     }

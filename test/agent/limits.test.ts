@@ -153,11 +153,7 @@ describe.each(dispatchers)('%s', (name, make) => {
     agent.dispatch({ origin, path: '/', method: 'GET' }, first.handler)
     const second = recording('new')
     agent.dispatch({ origin: `http://localhost:${port}`, path: '/', method: 'GET' }, second.handler)
-    expect(second.events[0]!.slice(0, 3)).toEqual([
-      'error',
-      'MaxOriginsReachedError',
-      'UND_ERR_MAX_ORIGINS_REACHED',
-    ])
+    expect(second.events[0]!.slice(0, 3)).toEqual(['error', 'MaxOriginsReachedError', 'UND_ERR_MAX_ORIGINS_REACHED'])
     await first.done
   })
 

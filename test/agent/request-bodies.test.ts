@@ -1,6 +1,6 @@
 /** Every kind of request body, and what the server receives of it. */
 import { Readable } from 'node:stream'
-import { FormData as UndiciFormData, request } from 'undici'
+import { request, FormData as UndiciFormData } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'

@@ -48,7 +48,10 @@ describe.each(dispatchers)('%s', (_name, make) => {
     }
     const body = kind === 'stream' ? Readable.from(chunks()) : chunks()
     const recorded = recording('legacy')
-    make().dispatch({ origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable }, recorded.handler)
+    make().dispatch(
+      { origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable },
+      recorded.handler,
+    )
     expect((await recorded.done).at(-1)).toEqual(['error', 'Error', undefined, 'no more'])
     expect(recorded.error).toBe(failure)
     const peer = await server.peer(0)
@@ -70,19 +73,17 @@ describe.each(dispatchers)('%s', (_name, make) => {
     const body = new Readable({ read() {} })
     const recorded = recording('legacy', { start: () => setImmediate(() => body.destroy()) })
     make().dispatch({ origin: server.origin, path: '/', method: 'POST', body }, recorded.handler)
-    expect((await recorded.done).at(-1)).toEqual([
-      'error',
-      'RequestAbortedError',
-      'UND_ERR_ABORTED',
-      'Request aborted',
-    ])
+    expect((await recorded.done).at(-1)).toEqual(['error', 'RequestAbortedError', 'UND_ERR_ABORTED', 'Request aborted'])
   })
 
   it('fails for chunks that are neither strings nor bytes', async () => {
     const server = await silent()
     const recorded = recording('legacy')
     const body = [1, 2] as unknown as Iterable<Buffer>
-    make().dispatch({ origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable }, recorded.handler)
+    make().dispatch(
+      { origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable },
+      recorded.handler,
+    )
     expect((await recorded.done).at(-1)?.slice(0, 3)).toEqual(['error', 'TypeError', 'ERR_INVALID_ARG_TYPE'])
   })
 
@@ -131,7 +132,10 @@ describe.each(dispatchers)('%s', (_name, make) => {
       const recorded = recording('legacy', {
         start: (flow) => void server.peer(index).then((peer) => peer.received(/a/).then(() => flow.abort())),
       })
-      make().dispatch({ origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable }, recorded.handler)
+      make().dispatch(
+        { origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable },
+        recorded.handler,
+      )
       expect((await recorded.done).at(-1)?.[1]).toBe('RequestAbortedError')
     }
     if (!stream.closed) await once(stream, 'close')
@@ -148,7 +152,10 @@ describe.each(dispatchers)('%s', (_name, make) => {
     const iterable = endlessIterable('a')
     for (const body of [stream, iterable]) {
       const recorded = recording('legacy')
-      make().dispatch({ origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable }, recorded.handler)
+      make().dispatch(
+        { origin: server.origin, path: '/', method: 'POST', body: body as unknown as Readable },
+        recorded.handler,
+      )
       expect((await recorded.done).at(-1)).toEqual(['error', 'Error', 'ECONNRESET', 'read ECONNRESET'])
     }
     if (!stream.closed) await once(stream, 'close')

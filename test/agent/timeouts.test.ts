@@ -117,13 +117,7 @@ it('does not count the time that the body takes to be sent', async () => {
 /** [options, field of the response, whether the connection ends at once] */
 const keepAlive: [what: string, options: object, hint: string, least: number, most: number][] = [
   ['after keepAliveTimeout', { keepAliveTimeout: 100 }, '', 90, 600],
-  [
-    'after the hint less the threshold',
-    { keepAliveTimeoutThreshold: 900 },
-    'keep-alive: timeout=1\r\n',
-    90,
-    600,
-  ],
+  ['after the hint less the threshold', { keepAliveTimeoutThreshold: 900 }, 'keep-alive: timeout=1\r\n', 90, 600],
   ['after keepAliveMaxTimeout at the latest', { keepAliveMaxTimeout: 100 }, 'keep-alive: timeout=60\r\n', 90, 600],
   ['at once for a hint within the threshold', {}, 'keep-alive: timeout=2\r\n', 0, 80],
 ]
