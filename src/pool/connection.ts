@@ -434,20 +434,13 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     if (this.#phase === 'open') this.#loseSoon(fromProtocolError(error, () => this.#info()))
   }
 
-  /**
-   * Behind a head, an error is told in the next turn: fetch needs its microtasks to make a response of the head, and one
-   * that fails before it exists would never settle (undici lib/web/fetch).
-   */
+  /** Behind a head, an error waits for the next turn (the first task runs in this one): fetch needs its microtasks. */
   #loseSoon(error: Error): void {
     if (this.#head === null) return this.#lose(error)
     this.#isFailing = true
     this.#isLast = true
-    const { reactor } = this.#tcp
-    const lose = (): void => {
-      if (this.#phase === 'open') this.#lose(error)
-    }
-    // A task that is added in a turn is run in the same.
-    reactor.later({ run: () => reactor.later({ run: lose }) })
+    const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
+    this.#tcp.reactor.later({ run: () => this.#tcp.reactor.later(lose) })
   }
 
   #socketError(message: string): Error {

@@ -3,8 +3,8 @@
  *
  * koffi's own poll callback is not used: it runs outside of Node's callback scope, and aborts the process when it fires
  * while the environment is being torn down (process exit, worker.terminate()). Instead the `uv_poll_t` behind koffi's
- * handle is restarted with a libc function that does nothing of note, so that readiness wakes the loop and runs no
- * JavaScript at all; whoever waits runs in the check phase that follows (setImmediate).
+ * handle is restarted with `uv_version`, which does nothing of note and is no system call, so that readiness wakes the
+ * loop and runs no JavaScript at all; whoever waits runs in the check phase that follows (setImmediate).
  */
 import { type Foreign, foreign } from './native.js'
 
@@ -68,7 +68,7 @@ function restartWithoutJavaScript(fd: number): void {
   )
   const [handle] = found
   if (handle === undefined) throw new Error('the uv_poll_t of the descriptor is not in the event loop')
-  const status: number = uvPollStart(handle, UV_READABLE, process.symbol('getpid'))
+  const status: number = uvPollStart(handle, UV_READABLE, process.symbol('uv_version'))
   if (status !== 0) throw new Error(`uv_poll_start failed with ${status}`)
 }
 
