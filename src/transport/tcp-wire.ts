@@ -14,6 +14,9 @@ import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener 
 const SCRATCH_SIZE = 16_384
 const scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE)
 
+/** Received into, but not handed out: a short read is copied from it. */
+let spareChunk: Buffer | null = null
+
 let windowView: Buffer | null = null
 let windowAddress = 0
 
@@ -78,12 +81,13 @@ export class TcpWire implements Wire, ReadinessListener {
   }
 
   receiveChunk(limit: number): Buffer | number {
-    const chunk = Buffer.allocUnsafeSlow(Math.min(limit, MAX_CHUNK_SIZE))
-    const length = this.#native.recv(this.#descriptor.fd, chunk, chunk.length, 0)
+    const chunk = spareChunk ?? Buffer.allocUnsafeSlow(MAX_CHUNK_SIZE)
+    const length = this.#native.recv(this.#descriptor.fd, chunk, Math.min(limit, MAX_CHUNK_SIZE), 0)
+    // What is handed out is never received into again: only a chunk that was copied from is kept.
+    spareChunk = length < MAX_CHUNK_SIZE / 2 ? chunk : null
     if (length <= 0) return this.#notReceived(length)
     this.#count(length)
-    // A short read would keep the whole piece alive.
-    return length < chunk.length ? Buffer.copyBytesFrom(chunk, 0, length) : chunk
+    return spareChunk === null ? chunk.subarray(0, length) : Buffer.copyBytesFrom(chunk, 0, length)
   }
 
   probe(): number {
