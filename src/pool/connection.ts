@@ -328,7 +328,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
       payload = this.#writer.open(request)
     } catch (error) {
       request.fail(error)
-      return
+      return this.#notStarted(request)
     }
     this.#starting = request
     const isWanted = request.start(this)
@@ -356,7 +356,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#writer.send(this.#wire!, request, head, payload)
   }
 
-  /** The handler threw or aborted before anything was written. */
+  /** The request was over before anything was written: the connection goes on without it. */
   #notStarted(request: Request): void {
     destroyBody(request.payload)
     if (this.#phase === 'open' && this.#running.length === 0) this.#nextResponse()

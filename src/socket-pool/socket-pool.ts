@@ -146,6 +146,12 @@ export class SocketPool {
     return this.#leased
   }
 
+  /** Whether a socket of this peer is kept after its release, as far as can be known before. */
+  keeps(peer: Peer): boolean {
+    // Unix stream sockets cannot be dissolved (EINVAL).
+    return !this.#closed && this.#mode !== 'off' && peer.domain !== AF_UNIX
+  }
+
   /** Whether {@link lease} would recycle a socket. */
   hasIdle(peer: Peer): boolean {
     return this.#idle.has(peer.key)
@@ -263,9 +269,9 @@ export class SocketPool {
     this.#idleTimer.unref()
   }
 
-  #canKeep(descriptor: Descriptor): boolean {
-    // Unix stream sockets cannot be dissolved (EINVAL); a lent socket may have left a duplicate behind.
-    return !this.#closed && this.#mode !== 'off' && descriptor.peer.domain !== AF_UNIX && !descriptor.lent
+  #canKeep({ peer, lent }: Descriptor): boolean {
+    // A lent socket may have left a duplicate behind.
+    return this.keeps(peer) && !lent
   }
 
   #dissolve(fd: number): boolean {

@@ -50,7 +50,6 @@ export class TcpConnect implements ReadinessListener {
   #next = 0
   #descriptor: Descriptor | null = null
   #errors: Error[] = []
-  #attempted: string[] = []
   #isOver = false
   /** Takes back the wait for a descriptor that is about to be released. */
   #cancelWait: (() => void) | null = null
@@ -153,7 +152,6 @@ export class TcpConnect implements ReadinessListener {
 
   #try(peer: Peer): void {
     this.#cancelWait = null
-    if (peer.port !== undefined) this.#attempted.push(`${peer.address}:${peer.port}`)
     let descriptor: Descriptor
     try {
       descriptor = this.#tcp.sockets.lease(peer)
@@ -188,10 +186,9 @@ export class TcpConnect implements ReadinessListener {
 
   #onTimeout(): void {
     const { hostname, port, connectTimeout } = this.#target
+    const addresses = this.#peers.slice(0, this.#next).map((peer) => `${peer.address}:${peer.port}`)
     const attempted =
-      this.#attempted.length > 1
-        ? `attempted addresses: ${this.#attempted.join(', ')}`
-        : `attempted address: ${hostname}:${port}`
+      addresses.length > 1 ? `attempted addresses: ${addresses.join(', ')}` : `attempted address: ${hostname}:${port}`
     this.#end(new ConnectTimeoutError(`Connect Timeout Error (${attempted}, timeout: ${connectTimeout}ms)`))
   }
 

@@ -61,7 +61,8 @@ export class Tcp {
    */
   awaitRelease(peer: Peer, proceed: () => void): (() => void) | null {
     if (this.#lingering === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering) return null
-    if (this.sockets.hasIdle(peer) || this.#misses.get(peer.key) === MOST_MISSES) return null
+    if (!this.sockets.keeps(peer) || this.sockets.hasIdle(peer)) return null
+    if (this.#misses.get(peer.key) === MOST_MISSES) return null
     const waiter = { peer, proceed }
     this.#waiter = waiter
     this.deadlines.start(this.#releaseWait, RELEASE_WAIT_MS)
