@@ -1,18 +1,13 @@
 /** The state behind a RecyclingAgent: its origins, its sockets, and how far its end has come. */
 import type { Dispatcher } from 'undici'
-import {
-  ClientClosedError,
-  ClientDestroyedError,
-  InvalidArgumentError,
-  MaxOriginsReachedError,
-  NotSupportedError,
-} from './errors.js'
+import { ClientClosedError, ClientDestroyedError, InvalidArgumentError, MaxOriginsReachedError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 import type { EndReason } from './pool/connection-owner.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
-import { Tcp } from './transport/tcp.js'
+import { createTransport } from './transport/choose.js'
+import type { Transport } from './transport/transport.js'
 
 /** The events that an agent emits. */
 export type AgentEvents = Omit<PoolEvents, 'onIdle'>
@@ -25,7 +20,7 @@ export class AgentCore implements PoolEvents {
   isDestroyed = false
   readonly #options: ResolvedOptions
   readonly #events: AgentEvents
-  readonly #tcp: Tcp
+  readonly #transport: Transport
   /** By URL.origin. */
   readonly #pools = new Map<string, OriginPool>()
   /** By what callers passed as origin, which is often not normalised. */
@@ -36,7 +31,7 @@ export class AgentCore implements PoolEvents {
   constructor(options: ResolvedOptions, events: AgentEvents) {
     this.#options = options
     this.#events = events
-    this.#tcp = new Tcp(options)
+    this.#transport = createTransport(options)
   }
 
   get stats(): Record<string, OriginStats> {
@@ -46,7 +41,7 @@ export class AgentCore implements PoolEvents {
   }
 
   get sockets(): SocketPoolStats {
-    return this.#tcp.sockets.stats
+    return this.#transport.sockets
   }
 
   /** @throws InvalidArgumentError for what is no handler; all other errors go to the handler */
@@ -56,9 +51,6 @@ export class AgentCore implements PoolEvents {
       if (!options || typeof options !== 'object') throw new InvalidArgumentError('opts must be an object.')
       if (this.isDestroyed) throw new ClientDestroyedError()
       if (this.isClosed) throw new ClientClosedError()
-      if (options.upgrade || options.method === 'CONNECT') {
-        throw new NotSupportedError('upgrade and CONNECT are not supported')
-      }
       return this.#poolOf(options.origin).dispatch(options, handler)
     } catch (error) {
       refuse(handler, error)
@@ -118,11 +110,11 @@ export class AgentCore implements PoolEvents {
 
   /** Waits for connections that end in good order, then closes what the pool of sockets keeps. */
   #whenQuiet(callback: () => void): void {
-    const { reactor, sockets } = this.#tcp
-    reactor.hold()
-    this.#tcp.whenQuiet(() => {
-      reactor.letGo()
-      sockets.close()
+    const { scheduler } = this.#transport
+    scheduler.hold()
+    this.#transport.whenQuiet(() => {
+      scheduler.letGo()
+      this.#transport.close()
       callback()
     })
   }
@@ -144,7 +136,7 @@ export class AgentCore implements PoolEvents {
     if (pool === undefined) {
       if (this.#pools.size >= this.#options.maxOrigins) this.#sweep()
       if (this.#pools.size >= this.#options.maxOrigins) throw new MaxOriginsReachedError()
-      pool = new OriginPool(url, this.#tcp, this.#options, this)
+      pool = new OriginPool(url, this.#transport, this.#options, this)
       this.#pools.set(url.origin, pool)
     }
     this.#aliases.set(alias, pool)
@@ -158,13 +150,12 @@ export class AgentCore implements PoolEvents {
   }
 }
 
-/** @throws InvalidArgumentError with undici's words (undici core/util.js, parseOrigin), NotSupportedError for https */
+/** @throws InvalidArgumentError with undici's words (undici core/util.js, parseOrigin) */
 function parseOrigin(origin: string): URL {
   const url = new URL(origin)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new InvalidArgumentError('Invalid URL protocol: the URL must start with `http:` or `https:`.')
   }
   if (url.pathname !== '/' || url.search || url.hash) throw new InvalidArgumentError('invalid url')
-  if (url.protocol === 'https:') throw new NotSupportedError('https is not supported')
   return url
 }

@@ -2,36 +2,28 @@
  * Every option with its default, and the only validation of constructor options: undici's rules, undici's words.
  */
 import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http'
-import {
-  getDefaultAutoSelectFamily,
-  getDefaultAutoSelectFamilyAttemptTimeout,
-  isIP,
-  type TcpNetConnectOpts,
-} from 'node:net'
+import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net'
 import type { Agent } from 'undici'
 import { InvalidArgumentError } from './errors.js'
 import type { OriginPoolOptions } from './pool/origin-pool.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
 import type { LookupFunction } from './transport/addresses.js'
+import type { TransportName, TransportOptions } from './transport/choose.js'
+import type { ConnectFunction, ConnectOptions } from './transport/transport.js'
 
 /** The options of undici's Agent that concern HTTP/1.1, with undici's meaning and defaults, and our own. */
 export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | 'interceptors'> {
+  /** How connections are made: see {@link TransportName}. @default 'native' where that is possible, else 'net' */
+  transport?: TransportName
   /** What becomes of a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
   /** How many dissolved sockets are kept over all peers; the least recently used goes first. @default 1024 */
   maxIdleSockets?: number
 }
 
-/** What `connect` may hold: the options of `net.connect` that have a meaning here. */
-type ConnectOptions = Partial<TcpNetConnectOpts> & { timeout?: number | null; socketPath?: string }
-
 /** Options with every default in place. */
-export interface ResolvedOptions extends OriginPoolOptions {
-  recycle: RecycleMode
-  maxIdleSockets: number
+export interface ResolvedOptions extends OriginPoolOptions, TransportOptions {
   maxOrigins: number
-  keepAlive: boolean
-  keepAliveInitialDelay: number
   webSocket: Agent.Options['webSocket']
   eventSource: Agent.Options['eventSource']
 }
@@ -85,6 +77,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
     "recycle must be 'dissolve', 'graceful' or 'off'",
   ],
+  ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
   ['maxIdleSockets', isIntegerFrom(0), 'maxIdleSockets must be a positive integer or zero'],
 ]
 
@@ -98,9 +91,6 @@ export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOpt
     const value = given[option]
     if (value != null && !isValid(value)) throw new InvalidArgumentError(message)
   }
-  if (typeof options.connect === 'function') {
-    throw new InvalidArgumentError('connect as a function is not supported, the agent makes its own connections')
-  }
   const maxOrigins = options.maxOrigins ?? Number.POSITIVE_INFINITY
   if (typeof maxOrigins !== 'number' || !(maxOrigins > 0)) {
     throw new InvalidArgumentError('maxOrigins must be a number greater than 0')
@@ -109,6 +99,8 @@ export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOpt
 }
 
 type ConnectKeys =
+  | 'connect'
+  | 'connectOptions'
   | 'connectTimeout'
   | 'socketPath'
   | 'localAddress'
@@ -123,6 +115,7 @@ type ConnectKeys =
 
 function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, ConnectKeys | 'maxOrigins'> {
   return {
+    transport: options.transport,
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
     connections: options.connections || Number.POSITIVE_INFINITY,
@@ -142,24 +135,42 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
   }
 }
 
-/** `connect` is laid over the options of the same meaning, as undici does it. */
+/** What `connect` may hold besides undici's own options: those of `net.connect` and `tls.connect`. */
+type GivenConnectOptions = ConnectOptions & {
+  localAddress?: string
+  localPort?: number
+  family?: number
+  hints?: number
+  lookup?: LookupFunction
+  autoSelectFamily?: boolean
+  autoSelectFamilyAttemptTimeout?: number
+}
+
+/** `connect` is laid over `tls` and over the options of the same meaning, as undici does it. */
 function resolveConnect(options: RecyclingAgentOptions): Pick<ResolvedOptions, ConnectKeys> {
-  const connect = (options.connect ?? {}) as ConnectOptions
-  const { autoSelectFamily, autoSelectFamilyAttemptTimeout } =
-    typeof options.autoSelectFamily === 'boolean' ? { ...options, ...connect } : connect
+  const { autoSelectFamily, autoSelectFamilyAttemptTimeout, maxCachedSessions, socketPath } = options
+  const connect = {
+    ...(options.tls as object | undefined),
+    maxCachedSessions: maxCachedSessions ?? null,
+    socketPath: socketPath ?? null,
+    ...(typeof autoSelectFamily === 'boolean' ? { autoSelectFamily, autoSelectFamilyAttemptTimeout } : undefined),
+    ...(typeof options.connect === 'function' ? undefined : options.connect),
+  } as GivenConnectOptions
   return {
+    connect: typeof options.connect === 'function' ? (options.connect as ConnectFunction) : null,
+    connectOptions: connect,
     connectTimeout: connect.timeout ?? options.connectTimeout ?? 10_000,
-    socketPath: connect.socketPath ?? options.socketPath ?? undefined,
+    socketPath: connect.socketPath ?? undefined,
     localAddress: connect.localAddress ?? options.localAddress ?? undefined,
     localPort: connect.localPort,
     family: connect.family ?? 0,
     hints: connect.hints,
-    lookup: connect.lookup as LookupFunction | undefined,
-    autoSelectFamily: autoSelectFamily ?? getDefaultAutoSelectFamily(),
+    lookup: connect.lookup,
+    autoSelectFamily: connect.autoSelectFamily ?? getDefaultAutoSelectFamily(),
     // Node raises smaller values to 10 ms.
     autoSelectFamilyAttemptTimeout: Math.max(
       10,
-      autoSelectFamilyAttemptTimeout ?? getDefaultAutoSelectFamilyAttemptTimeout(),
+      connect.autoSelectFamilyAttemptTimeout ?? getDefaultAutoSelectFamilyAttemptTimeout(),
     ),
     keepAlive: connect.keepAlive ?? true,
     keepAliveInitialDelay: connect.keepAliveInitialDelay ?? 60_000,

@@ -16,7 +16,7 @@ export interface ConnectionOptions extends KeepAliveLimits {
  * Why a connection ended: an error, or our own business under undici's name for it. The latter becomes an
  * InformationalError only where somebody listens: to create one costs more than the rest of a request.
  */
-export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout'
+export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout' | 'servername changed' | 'upgrade'
 
 /** Who the connection works for. */
 export interface ConnectionOwner<C> {

@@ -9,46 +9,37 @@
  * `running` or with somebody else, never in two places.
  */
 import type { Buffer } from 'node:buffer'
-import {
-  BodyTimeoutError,
-  fromProtocolError,
-  HeadersTimeoutError,
-  NotSupportedError,
-  type SocketInfo,
-  socketError,
-} from '../errors.js'
+import { BodyTimeoutError, fromProtocolError, HeadersTimeoutError, type SocketInfo, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
-import { ProtocolError } from '../http1/protocol-error.js'
 import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
-import { ResponseReader, type ResponseSink } from '../http1/response-reader.js'
-import type { Task } from '../reactor/reactor.js'
+import type { Task } from '../reactor/scheduler.js'
 import { destroyBody, isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
-import type { Tcp } from '../transport/tcp.js'
-import { TcpConnect, type TcpTarget } from '../transport/tcp-connect.js'
-import { isReset } from '../transport/tcp-wire.js'
+import type { Connecting, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type Awaited, Patience } from './patience.js'
-import { ReadEnd, readWhatIsThere } from './read-loop.js'
+import { Receiver, type ReceiverOwner } from './receiver.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
 import { closesAfter, closesBefore, idleTimeAfter } from './reuse.js'
 
 type Phase = 'connecting' | 'open' | 'closed'
 
-export class Connection implements ResponseSink, WireListener, RequestCarrier, WriterOwner, Task {
+export class Connection implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task {
   /** performance.now() when it was connected. */
   connectedAt = 0
   readonly #owner: ConnectionOwner<Connection>
-  readonly #tcp: Tcp
+  readonly #transport: Transport
   readonly #hostHeader: string
   readonly #options: ConnectionOptions
-  readonly #reader: ResponseReader
+  readonly #receiver: Receiver
   readonly #writer: RequestWriter
   readonly #patience: Patience
   #phase: Phase = 'connecting'
-  #connect: TcpConnect | null = null
+  #connecting: Connecting | null = null
+  /** What the connection was made for; of importance for TLS only. */
+  #servername: string | null = null
   #wire: Wire | null = null
   #pending: Request | null = null
   /** Its start callback is being called, which may do anything to the agent: dispatch, close or destroy. */
@@ -65,21 +56,25 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   /** The reactor's turn in which the last response ended: before the next one, a FIN may not have been seen. */
   #idleSinceTurn = -1
   #head: ResponseHead | null = null
-  #isReading = false
   /** What ends the connection is known, and will be told in the next turn. */
   #isFailing = false
   /** The budget of a turn was used up before the socket was empty. */
-  #isReadingDue = false
+  #isReceiveDue = false
   #isScheduled = false
 
-  constructor(owner: ConnectionOwner<Connection>, tcp: Tcp, hostHeader: string, options: ConnectionOptions) {
+  constructor(
+    owner: ConnectionOwner<Connection>,
+    transport: Transport,
+    hostHeader: string,
+    options: ConnectionOptions,
+  ) {
     this.#owner = owner
-    this.#tcp = tcp
+    this.#transport = transport
     this.#hostHeader = hostHeader
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
-    this.#reader = new ResponseReader(this, options)
-    this.#patience = new Patience(tcp.deadlines, options, (awaited) => this.#onImpatience(awaited))
+    this.#receiver = new Receiver(this, options)
+    this.#patience = new Patience(transport.deadlines, options, (awaited) => this.#onImpatience(awaited))
     this.#writer = new RequestWriter(this, options.strictContentLength)
   }
 
@@ -109,27 +104,35 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     )
   }
 
+  /** Whether {@link assign} may be called with this request; `null`: with any. */
+  canServe(request: Request | null): boolean {
+    return this.canTake && (request === null || this.#running.length === 0 || this.#isFor(request))
+  }
+
   /**
    * Before an idle connection is handed out: nothing may have arrived, or a FIN or a response that nobody asked for
    * would meet the next request. What has arrived ends the connection here.
    */
-  isFit(): boolean {
-    if (this.#running.length > 0 || this.#idleSinceTurn === this.#tcp.reactor.turn) return true
+  isFit(request: Request): boolean {
+    if (!this.#isFor(request)) {
+      this.#close('servername changed', 'self')
+      return false
+    }
+    if (this.#running.length > 0 || this.#idleSinceTurn === this.#transport.scheduler.turn) return true
     if (this.#wire?.probe() === Received.Nothing) return true
     this.onReadable()
     return this.canTake
   }
 
   /** Begins to connect, for `request`. */
-  open(target: TcpTarget, request: Request): void {
+  open(connector: Connector, request: Request): void {
     this.#pending = request
-    const connect = new TcpConnect(this.#tcp, target, (error, wire) => {
-      this.#connect = null
+    this.#servername = request.servername
+    this.#connecting = connector.connect(request.servername, (error, wire) => {
+      this.#connecting = null
       if (wire === null) this.#connectFailed(error!)
       else this.#connected(wire)
     })
-    this.#connect = connect
-    connect.start()
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -166,24 +169,42 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   run(): void {
     this.#isScheduled = false
     if (this.#phase !== 'open') return
-    if (this.#running.length === 0 && this.#idleSinceTurn === this.#tcp.reactor.turn) return this.#schedule()
+    if (this.#running.length === 0 && this.#idleSinceTurn === this.#transport.scheduler.turn) return this.#schedule()
     this.#advance()
-    if (!this.#isReadingDue) return
-    this.#isReadingDue = false
-    this.#read()
+    if (!this.#isReceiveDue) return
+    this.#isReceiveDue = false
+    this.onReadable()
   }
 
   // WireListener
 
   onReadable(): void {
-    this.#read()
+    if (this.#phase === 'open' && !this.#isFailing) this.#receiver.receive(this.#wire!)
   }
 
   onDrain(): void {
     this.#writer.onDrain()
   }
 
-  // ResponseSink
+  // ReceiverOwner
+
+  onPeerClosed(): void {
+    this.#close(socketError('other side closed', this.#wire!.info), 'peer')
+  }
+
+  /** Behind a head, an error waits for the next turn (the first task runs in this one): fetch needs its microtasks. */
+  onReceiveFailed(error: Error): void {
+    if (this.#head === null) return this.#lose(error)
+    this.#isFailing = true
+    this.#isLast = true
+    const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
+    this.#transport.scheduler.later({ run: () => this.#transport.scheduler.later(lose) })
+  }
+
+  onReceiveDue(): void {
+    this.#isReceiveDue = true
+    this.#schedule()
+  }
 
   expectation(): Request | null {
     return this.#running[0] ?? null
@@ -224,7 +245,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#patience.stop()
     const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
     if (!this.#writer.isBusy && head.shouldKeepAlive && !isLast) {
-      this.#idleSinceTurn = this.#tcp.reactor.turn
+      this.#idleSinceTurn = this.#transport.scheduler.turn
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
       return
@@ -238,25 +259,25 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#owner.onDisconnected(this, 'reset', unsent)
   }
 
-  onTunnel(): void {
-    this.#lose(new NotSupportedError('upgrade and CONNECT are not supported'))
+  onTunnel(head: ResponseHead, rest: Buffer): void {
+    const request = this.#running.shift()!
+    const unsent = this.#takeRequests()
+    this.#phase = 'closed'
+    this.#patience.stop()
+    this.#receiver.stop()
+    this.#writer.cancel()
+    const stream = this.#wire!.detach(rest)
+    this.#wire = null
+    this.#owner.onDisconnected(this, 'upgrade', unsent)
+    request.onUpgrade(head, stream)
   }
 
   // RequestCarrier
 
   resumeResponse(request: Request): void {
-    if (request !== this.#running[0] || !this.#reader.isPaused || this.#isFailing) return
+    if (request !== this.#running[0] || !this.#receiver.isPaused || this.#isFailing) return
     this.#patience.forBody(request)
-    if (this.#isReading) {
-      // From within an event: the reader goes on when the handler returns.
-      this.#reader.resume()
-      return
-    }
-    this.#isReading = true
-    const error = this.#reader.resume()
-    this.#isReading = false
-    if (error !== null) this.#protocolError(error)
-    else this.#read()
+    this.#receiver.resume(this.#wire!)
   }
 
   requestAborted(request: Request): void {
@@ -282,6 +303,11 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#advance()
   }
 
+  /** The peer has proved to be whom this request is for (TLS). */
+  #isFor({ protocol, servername }: Request): boolean {
+    return servername === this.#servername || protocol !== 'https:'
+  }
+
   #connected(wire: Wire): void {
     this.#phase = 'open'
     this.#wire = wire
@@ -302,7 +328,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#tcp.reactor.later(this)
+    this.#transport.scheduler.later(this)
   }
 
   /** Writes the pending request if it may be written now, and asks for the next. */
@@ -373,7 +399,7 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
 
   #followPause(request: Request): void {
     if (request.isPaused) {
-      this.#reader.pause()
+      this.#receiver.pause()
       this.#patience.stop()
     } else {
       this.#patience.forBody(request)
@@ -395,60 +421,6 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
         this.#close('socket idle timeout', 'self')
         break
     }
-  }
-
-  #read(): void {
-    if (this.#isReading || this.#isFailing || this.#phase !== 'open') return
-    this.#isReading = true
-    const wire = this.#wire!
-    const end = readWhatIsThere(wire, this.#reader)
-    this.#isReading = false
-    if (end instanceof ProtocolError) return this.#protocolError(end)
-    switch (end) {
-      case ReadEnd.Budget:
-        this.#isReadingDue = true
-        return this.#schedule()
-      case ReadEnd.Fin:
-        return this.#peerClosed()
-      case ReadEnd.Failed:
-        return this.#wireFailed(wire.error!)
-    }
-  }
-
-  #peerClosed(): void {
-    if (this.#running.length === 0) return this.#close(this.#socketError('other side closed'), 'peer')
-    const error = this.#reader.receiveEnd()
-    if (error !== null) this.#protocolError(error)
-  }
-
-  #wireFailed(error: Error): void {
-    if (this.#running.length > 0 && isReset(error)) {
-      const { ended, error: instead } = this.#reader.receiveReset()
-      if (ended) return
-      if (instead !== null) return this.#protocolError(instead)
-    }
-    this.#loseSoon(error)
-  }
-
-  #protocolError(error: ProtocolError): void {
-    if (this.#phase === 'open') this.#loseSoon(fromProtocolError(error, () => this.#info()))
-  }
-
-  /** Behind a head, an error waits for the next turn (the first task runs in this one): fetch needs its microtasks. */
-  #loseSoon(error: Error): void {
-    if (this.#head === null) return this.#lose(error)
-    this.#isFailing = true
-    this.#isLast = true
-    const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
-    this.#tcp.reactor.later({ run: () => this.#tcp.reactor.later(lose) })
-  }
-
-  #socketError(message: string): Error {
-    return socketError(message, this.#info())
-  }
-
-  #info(): SocketInfo | null {
-    return this.#wire?.info ?? null
   }
 
   /** Ends in good order, between two messages. */
@@ -490,9 +462,9 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
   #end(initiator: Initiator | null): void {
     this.#phase = 'closed'
     this.#patience.stop()
-    this.#reader.stop()
-    this.#connect?.cancel()
-    this.#connect = null
+    this.#receiver.stop()
+    this.#connecting?.cancel()
+    this.#connecting = null
     if (initiator === null) this.#wire?.abort()
     else this.#wire?.finish(initiator)
     this.#wire = null

@@ -7,12 +7,13 @@ import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { destroyBody } from '../request/body.js'
 import { Request, type RequestTracker } from '../request/request.js'
-import type { Tcp } from '../transport/tcp.js'
-import type { TcpTarget } from '../transport/tcp-connect.js'
+import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 
-export interface OriginPoolOptions extends ConnectionOptions, Omit<TcpTarget, 'hostname' | 'port' | 'attemptTimeout'> {
+export interface OriginPoolOptions
+  extends ConnectionOptions,
+    Omit<Target, 'protocol' | 'host' | 'hostname' | 'port' | 'attemptTimeout'> {
   /** Infinity: no limit. */
   connections: number
   /** In milliseconds since the connection was made; 0: no limit. */
@@ -55,22 +56,23 @@ export interface Situation<C> {
 
 /**
  * Who serves the next request: the first connection that can take it, a new one (`'open'`), or nobody yet (`'wait'`).
+ *
+ * @param request `null`: any request
  */
-export function decide<C extends { readonly canTake: boolean }>({
-  connections,
-  count,
-  limit,
-}: Situation<C>): C | 'open' | 'wait' {
-  for (const connection of connections) if (connection.canTake) return connection
+export function decide<C extends { canServe(request: Request | null): boolean }>(
+  { connections, count, limit }: Situation<C>,
+  request: Request | null,
+): C | 'open' | 'wait' {
+  for (const connection of connections) if (connection.canServe(request)) return connection
   return count < limit ? 'open' : 'wait'
 }
 
 export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   readonly origin: URL
-  readonly #tcp: Tcp
+  readonly #transport: Transport
   readonly #options: OriginPoolOptions
   readonly #events: PoolEvents
-  readonly #target: TcpTarget
+  readonly #connector: Connector
   readonly #connections = new Set<Connection>()
   readonly #situation: Situation<Connection>
   #queue: Request[] = []
@@ -79,12 +81,12 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   #needsDrain = false
   #isClosing = false
 
-  constructor(origin: URL, tcp: Tcp, options: OriginPoolOptions, events: PoolEvents) {
+  constructor(origin: URL, transport: Transport, options: OriginPoolOptions, events: PoolEvents) {
     this.origin = origin
-    this.#tcp = tcp
+    this.#transport = transport
     this.#options = options
     this.#events = events
-    this.#target = targetOf(origin, options)
+    this.#connector = transport.connectorTo(targetOf(origin, options))
     this.#situation = { connections: this.#connections, count: 0, limit: options.connections }
   }
 
@@ -125,9 +127,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const request = new Request(this.origin.origin, this.origin.protocol, options, handler, this)
     this.#size++
-    this.#tcp.reactor.hold()
+    this.#transport.scheduler.hold()
     this.#place(request)
-    if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide() === 'wait') this.#needsDrain = true
+    if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }
 
@@ -152,7 +154,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
 
   requestOver(): void {
     this.#size--
-    this.#tcp.reactor.letGo()
+    this.#transport.scheduler.letGo()
     if (this.#size > 0) return
     if (this.#isClosing) this.close()
     this.#events.onIdle()
@@ -195,9 +197,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     return queue
   }
 
-  #decide(): Connection | 'open' | 'wait' {
+  #decide(request: Request | null): Connection | 'open' | 'wait' {
     this.#situation.count = this.#connections.size
-    return decide(this.#situation)
+    return decide(this.#situation, request)
   }
 
   #place(request: Request): void {
@@ -207,17 +209,17 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** @returns false when nobody can serve the request now */
   #serve(request: Request): boolean {
     for (;;) {
-      const server = this.#decide()
+      const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
-        const connection = new Connection(this, this.#tcp, this.origin.host, this.#options)
+        const connection = new Connection(this, this.#transport, this.origin.host, this.#options)
         this.#connections.add(connection)
-        connection.open(this.#target, request)
+        connection.open(this.#connector, request)
         return true
       }
       if (this.#isTooOld(server)) {
         server.retire()
-      } else if (server.isFit()) {
+      } else if (server.isFit(request)) {
         server.assign(request)
         return true
       }
@@ -225,7 +227,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 
   #serveQueue(): void {
-    while (this.#queued > 0 && this.#decide() !== 'wait') {
+    while (this.#queued > 0 && this.#decide(null) !== 'wait') {
       // Taken out first: serving it may call back here.
       const request = this.#queue[this.#queueHead++]!
       if (this.#queueHead > 256 && this.#queueHead * 2 > this.#queue.length) this.#queue = this.#takeQueue()
@@ -234,7 +236,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
         return
       }
     }
-    if (!this.#needsDrain || this.#queued > 0 || this.#decide() === 'wait') return
+    if (!this.#needsDrain || this.#queued > 0 || this.#decide(null) === 'wait') return
     this.#needsDrain = false
     this.#events.onDrain(this.origin)
   }
@@ -245,12 +247,14 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 }
 
-function targetOf(origin: URL, options: OriginPoolOptions): TcpTarget {
-  const { hostname: host, port } = origin
-  const hostname = host.startsWith('[') ? host.slice(1, -1) : host
+function targetOf(origin: URL, options: OriginPoolOptions): Target {
+  const { protocol, host, port } = origin
+  const hostname = origin.hostname.startsWith('[') ? origin.hostname.slice(1, -1) : origin.hostname
   return {
+    protocol,
+    host,
     hostname,
-    port: port === '' ? 80 : Number(port),
+    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
     socketPath: options.socketPath,
     localAddress: options.localAddress,
     localPort: options.localPort,

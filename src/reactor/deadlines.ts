@@ -5,10 +5,11 @@
  * `setTimeout`: starting and stopping one costs a few pointer writes. The global `setTimeout` is looked up when it is
  * used, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
  *
- * Promised: never early (but for the resolution of timers, two milliseconds at most), and never for something that has already arrived. When a timer fires late, because the event
- * loop was blocked, the readiness that waits in the kernel is handled first, and only what still stands then expires.
+ * Promised: never early (but for the resolution of timers, two milliseconds at most), and never for something that has
+ * already arrived. When a timer fires late, because the event loop was blocked, the readiness that waits in the kernel
+ * is handled first, and only what still stands then expires.
  */
-import { inRootContext, type Reactor, type Task, throwLater } from './reactor.js'
+import { inRootContext, type Scheduler, type Task, throwLater } from './scheduler.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */
 const MAX_DELAY_MS = 0x7fff_ffff
@@ -38,13 +39,13 @@ export class Deadline {
   }
 }
 
-/** The deadlines of one reactor. */
+/** The deadlines of one scheduler. */
 export class Deadlines {
-  readonly #reactor: Reactor
+  readonly #scheduler: Scheduler
   readonly #lists = new Map<number, DeadlineList>()
 
-  constructor(reactor: Reactor) {
-    this.#reactor = reactor
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler
   }
 
   /** Starts (or restarts) `deadline`; a duration of 0 stops it, as undici's options have it. */
@@ -53,7 +54,7 @@ export class Deadlines {
     if (durationMs <= 0) return
     let list = this.#lists.get(durationMs)
     if (list === undefined) {
-      list = new DeadlineList(durationMs, this.#reactor, () => this.#lists.delete(durationMs))
+      list = new DeadlineList(durationMs, this.#scheduler, () => this.#lists.delete(durationMs))
       this.#lists.set(durationMs, list)
     }
     list.append(deadline)
@@ -66,7 +67,7 @@ export class Deadlines {
 
 class DeadlineList implements Task {
   readonly #durationMs: number
-  readonly #reactor: Reactor
+  readonly #scheduler: Scheduler
   readonly #onEmpty: () => void
   #first: Deadline | null = null
   #last: Deadline | null = null
@@ -79,9 +80,9 @@ class DeadlineList implements Task {
   /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
   #horizon = 0
 
-  constructor(durationMs: number, reactor: Reactor, onEmpty: () => void) {
+  constructor(durationMs: number, scheduler: Scheduler, onEmpty: () => void) {
     this.#durationMs = durationMs
-    this.#reactor = reactor
+    this.#scheduler = scheduler
     this.#onEmpty = onEmpty
   }
 
@@ -151,6 +152,6 @@ class DeadlineList implements Task {
     this.#timer = null
     this.#isExpiring = true
     this.#horizon = Math.max(this.#now(), this.#armedFor)
-    this.#reactor.later(this)
+    this.#scheduler.later(this)
   }
 }

@@ -8,7 +8,6 @@
  * What is not promised: readiness may be spurious (epoll(7)), and an edge is not repeated. Whoever stops reading before
  * EAGAIN must come back by itself, see {@link Reactor.later}.
  */
-import { AsyncResource } from 'node:async_hooks'
 import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
 import {
   EPOLL_CLOEXEC,
@@ -23,34 +22,15 @@ import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
 import { exitHooks, type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
 import { systemError } from '../sys/system-error.js'
-
-/** Something to be done once, after the readiness that is there now has been handled. */
-export interface Task {
-  run(): void
-}
+import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
 const EVENTS_PER_TURN = 512
 const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
 // Taken here so that a fake clock that is installed later cannot stop I/O.
-const { queueMicrotask, setImmediate } = globalThis
-/** Immediates are armed in this context, or the AsyncLocalStorage store of one request would reach all others. */
-const root = new AsyncResource('RecyclingAgent')
+const { setImmediate } = globalThis
 
-/** Runs `fn` in the async context in which this package was loaded. */
-export function inRootContext<T>(fn: () => T): T {
-  return root.runInAsyncScope(fn)
-}
-
-/** An exception of one connection's owner must not cost the others their readiness: it is thrown on its own. */
-export function throwLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
-}
-
-export class Reactor implements DescriptorObserver {
-  /** Counts the iterations of the event loop in which readiness was looked for. */
+export class Reactor implements Scheduler, DescriptorObserver {
   turn = 0
   /** Counts batches of readiness. Compared with {@link Descriptor.leasedInBatch} to drop stale entries. */
   #batch = 0
@@ -62,8 +42,7 @@ export class Reactor implements DescriptorObserver {
   readonly #descriptors: (Descriptor | undefined)[] = []
   readonly #onImmediate = (): void => this.#takeTurn()
   readonly #newImmediate = (): NodeJS.Immediate => setImmediate(this.#onImmediate).unref()
-  #tasks: Task[] = []
-  #spareTasks: Task[] = []
+  readonly #tasks = new TaskQueue()
   #leased = 0
   #holds = 0
   #wakerIsRef = false
@@ -112,25 +91,33 @@ export class Reactor implements DescriptorObserver {
     this.#look()
   }
 
-  closing(descriptor: Descriptor): void {
-    if (descriptor.state === 'leased') this.#leased--
-    if (this.#descriptors[descriptor.fd] === descriptor) this.unregister(descriptor)
+  lent(descriptor: Descriptor): void {
+    this.#leased--
+    this.#unregister(descriptor)
   }
 
-  /** Takes a descriptor out of the epoll set, for good: it is lent to somebody else or about to be closed. */
-  unregister(descriptor: Descriptor): void {
+  /** @throws the system error of epoll_ctl(2) */
+  takenBack(descriptor: Descriptor): void {
+    this.opened(descriptor)
+    this.leased(descriptor)
+  }
+
+  closing(descriptor: Descriptor): void {
+    if (descriptor.state === 'leased') this.#leased--
+    if (this.#descriptors[descriptor.fd] === descriptor) this.#unregister(descriptor)
+  }
+
+  #unregister(descriptor: Descriptor): void {
     this.#descriptors[descriptor.fd] = undefined
     const event = encodeEpollEvent(0, descriptor.fd)
     this.#native.epollControl(this.#epollFd, EPOLL_CTL_DEL, descriptor.fd, event)
   }
 
-  /** Runs `task` after the readiness of the next batch (of this one, when called within a turn) was handled. */
   later(task: Task): void {
-    this.#tasks.push(task)
+    this.#tasks.add(task)
     if (!this.#inTurn) this.#arm()
   }
 
-  /** Keeps the process alive until {@link letGo} was called as often. */
   hold(): void {
     if (this.#holds++ === 0 && !this.#wakerIsRef) {
       this.#wakerIsRef = true
@@ -157,10 +144,10 @@ export class Reactor implements DescriptorObserver {
     let count = this.#handleBatch()
     // connect(2) to a loopback address has done its handshake when it returns: no need to go around the loop for it.
     if (this.#hasLeased) count = this.#handleBatch()
-    this.#runTasks()
+    this.#tasks.run()
     this.#inTurn = false
     if (this.#holds === 0) this.#rest()
-    if (this.#mustLook || this.#tasks.length > 0 || this.#leased > 0 || count > 0) this.#arm()
+    if (this.#mustLook || !this.#tasks.isEmpty || this.#leased > 0 || count > 0) this.#arm()
   }
 
   /** @returns how many entries there were */
@@ -182,20 +169,6 @@ export class Reactor implements DescriptorObserver {
     return count
   }
 
-  #runTasks(): void {
-    const tasks = this.#tasks
-    this.#tasks = this.#spareTasks
-    for (let i = 0; i < tasks.length; i++) {
-      try {
-        tasks[i]!.run()
-      } catch (error) {
-        throwLater(error)
-      }
-    }
-    tasks.length = 0
-    this.#spareTasks = tasks
-  }
-
   /** Sees to it that epoll_wait(2) is called once more. */
   #look(): void {
     if (this.#inTurn) this.#mustLook = true
@@ -204,8 +177,8 @@ export class Reactor implements DescriptorObserver {
 
   /** There is never more than one immediate: a second one would arm a third, and so on in every turn. */
   #arm(): void {
-    this.#immediate ??= root.runInAsyncScope(this.#newImmediate)
-    if (this.#tasks.length > 0) this.#immediate.ref()
+    this.#immediate ??= inRootContext(this.#newImmediate)
+    if (!this.#tasks.isEmpty) this.#immediate.ref()
   }
 }
 

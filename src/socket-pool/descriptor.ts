@@ -2,7 +2,9 @@
  * One file descriptor of the pool and everything that is known about it. Only the pool moves it between states:
  *
  *   leased --release--> idle --lease--> leased
- *   leased --release (cannot be kept) | discard--> closed
+ *   leased --lend--> lent --take back--> leased
+ *   leased --release (cannot be kept) | discard | hand over--> closed
+ *   lent   --discard--> closed
  *   idle   --evicted | pool closed--> closed
  */
 import type { Peer } from './peer.js'
@@ -13,7 +15,7 @@ export interface ReadinessListener {
   onReadiness(flags: number): void
 }
 
-export type DescriptorState = 'leased' | 'idle' | 'closed'
+export type DescriptorState = 'leased' | 'lent' | 'idle' | 'closed'
 
 export class Descriptor {
   readonly fd: number
@@ -24,8 +26,8 @@ export class Descriptor {
   listener: ReadinessListener | null = null
   /** The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before. */
   leasedInBatch = -1
-  /** Lent to a foreign owner of a duplicate, hence out of the epoll set: closed, not kept, when it comes back. */
-  lent = false
+  /** IP_TOS or IPV6_TCLASS, as far as it was set. */
+  typeOfService = 0
   /** Neighbours in the pool's list of idle descriptors, least recently released first. */
   previous: Descriptor | null = null
   next: Descriptor | null = null
@@ -44,6 +46,10 @@ export interface DescriptorObserver {
   leased(descriptor: Descriptor): void
   /** A lease ended and the descriptor is kept. */
   released(descriptor: Descriptor): void
-  /** The descriptor is about to be closed: once in its life. */
+  /** Somebody else has a duplicate and watches that one: this one is not to be watched meanwhile. */
+  lent(descriptor: Descriptor): void
+  /** The duplicate is closed, and the lease goes on. */
+  takenBack(descriptor: Descriptor): void
+  /** The descriptor is about to be closed, or handed over: once in its life. */
   closing(descriptor: Descriptor): void
 }

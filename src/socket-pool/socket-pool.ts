@@ -6,8 +6,14 @@
  * peer that it was created for (the ISN rule, see peer.ts).
  */
 import {
+  AF_INET,
+  AF_INET6,
   AF_UNIX,
+  IP_TOS,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
   IPPROTO_TCP,
+  IPV6_TCLASS,
   SHUT_WR,
   SO_KEEPALIVE,
   SOCK_CLOEXEC,
@@ -66,7 +72,7 @@ export interface SocketPoolStats {
   dissolved: number
   /** Sockets shut down before they were dissolved; a part of `dissolved`. */
   graceful: number
-  /** Sockets closed. */
+  /** Sockets closed, or handed over to somebody else for good. */
   closed: number
   /** Sockets that the kernel refused to dissolve; they were closed instead. */
   refused: number
@@ -75,6 +81,9 @@ export interface SocketPoolStats {
   idle: number
   leased: number
 }
+
+/** {@link SocketPool.assertDissolves} has found that it works. */
+let dissolves = false
 
 const ONE = Buffer.from(new Int32Array([1]).buffer)
 
@@ -172,6 +181,8 @@ export class SocketPool {
     } else {
       descriptor.state = 'leased'
       this.#recycled++
+      // The one option that a lease may have changed; dissolving keeps it.
+      if (descriptor.typeOfService !== 0) this.setTypeOfService(descriptor, 0)
     }
     this.#leased++
     this.#observer?.leased(descriptor)
@@ -187,6 +198,20 @@ export class SocketPool {
   connect({ fd, peer }: Descriptor): number {
     if (this.#native.connect(fd, peer.remote, peer.remote.length) === 0) return 0
     return this.#native.errno()
+  }
+
+  /** IP_TOS, or IPV6_TCLASS, for this lease: ip(7). As far as the kernel allows it: errors are of no consequence. */
+  setTypeOfService(descriptor: Descriptor, value: number): void {
+    const isIPv6 = descriptor.peer.domain === AF_INET6
+    const option = Buffer.from(new Int32Array([value]).buffer)
+    this.#native.setsockopt(
+      descriptor.fd,
+      isIPv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+      isIPv6 ? IPV6_TCLASS : IP_TOS,
+      option,
+      option.length,
+    )
+    descriptor.typeOfService = value
   }
 
   /**
@@ -207,7 +232,7 @@ export class SocketPool {
    */
   release(descriptor: Descriptor): void {
     assertLeased(descriptor)
-    const isGraceful = this.#mode === 'graceful' && !this.#isDatagram && this.#canKeep(descriptor)
+    const isGraceful = this.#mode === 'graceful' && !this.#isDatagram && this.keeps(descriptor.peer)
     const isShutDown = isGraceful && this.#native.shutdown(descriptor.fd, SHUT_WR) === 0
     if (this.#recycle(descriptor) && isShutDown) this.#graceful++
   }
@@ -224,7 +249,7 @@ export class SocketPool {
 
   /** @returns whether the socket was dissolved */
   #recycle(descriptor: Descriptor): boolean {
-    if (this.#canKeep(descriptor) && this.#dissolve(descriptor.fd)) {
+    if (this.keeps(descriptor.peer) && this.#dissolve(descriptor.fd)) {
       this.#dissolved++
       this.#leased--
       descriptor.state = 'idle'
@@ -241,9 +266,49 @@ export class SocketPool {
 
   /** Ends a lease by closing the descriptor: after a failed connect(2), whose socket POSIX leaves unspecified. */
   discard(descriptor: Descriptor): void {
-    assertLeased(descriptor)
+    // The duplicate of one that is lent lives on with its owner.
+    if (descriptor.state !== 'lent') assertLeased(descriptor)
     this.#leased--
     this.#close(descriptor)
+  }
+
+  /**
+   * Lends a connected socket: a duplicate of the descriptor belongs to the caller, who closes it before he calls
+   * {@link takeBack}. Both share one socket, which must not be dissolved while the duplicate is in use.
+   *
+   * @returns the duplicate, close-on-exec
+   * @throws a Node-style system error when there is no descriptor left
+   */
+  lend(descriptor: Descriptor): number {
+    assertLeased(descriptor)
+    const duplicate = this.#newDescriptor('dup', () => this.#native.duplicate(descriptor.fd))
+    descriptor.state = 'lent'
+    descriptor.listener = null
+    this.#observer?.lent(descriptor)
+    return duplicate
+  }
+
+  /**
+   * The duplicate of {@link lend} is closed: the lease goes on, and ends like any other.
+   *
+   * @throws what the observer throws; the descriptor is lent still, and can only be discarded
+   */
+  takeBack(descriptor: Descriptor): void {
+    if (descriptor.state !== 'lent') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+    this.#observer?.takenBack(descriptor)
+    descriptor.state = 'leased'
+  }
+
+  /**
+   * Ends a lease by giving the descriptor itself away: from now on it is the caller's to close.
+   *
+   * @returns its number
+   */
+  handOver(descriptor: Descriptor): number {
+    assertLeased(descriptor)
+    this.#leased--
+    this.#forget(descriptor)
+    return descriptor.fd
   }
 
   /** Closes what is idle; what is leased is closed as its lease ends. */
@@ -267,11 +332,6 @@ export class SocketPool {
       else if (this.#idle.size > 0) this.#startIdleTimer()
     }, this.#idleTimeoutMs)
     this.#idleTimer.unref()
-  }
-
-  #canKeep({ peer, lent }: Descriptor): boolean {
-    // A lent socket may have left a duplicate behind.
-    return this.keeps(peer) && !lent
   }
 
   #dissolve(fd: number): boolean {
@@ -303,12 +363,16 @@ export class SocketPool {
 
   #socket(domain: number): number {
     const type = (this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC
+    return this.#newDescriptor('socket', () => this.#native.socket(domain, type, 0))
+  }
+
+  /** A new descriptor; where there is none left, idle ones of other peers are worth less than this. */
+  #newDescriptor(syscall: string, create: () => number): number {
     for (;;) {
-      const fd = this.#native.socket(domain, type, 0)
+      const fd = create()
       if (fd >= 0) return fd
       const errno = this.#native.errno()
-      // Idle descriptors of other peers are worth less than this request.
-      if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, 'socket')
+      if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, syscall)
       this.#evict()
     }
   }
@@ -322,7 +386,25 @@ export class SocketPool {
     this.#native.setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds, seconds.length)
   }
 
-  /** gVisor and other sandboxes refuse AF_UNSPEC: found out once, on a socket that has nothing to lose. */
+  /**
+   * gVisor and other sandboxes refuse AF_UNSPEC: tries it on a socket of its own, once per thread.
+   *
+   * @throws a Node-style system error when the kernel refuses, and where koffi cannot be loaded
+   */
+  static assertDissolves(): void {
+    if (dissolves) return
+    const { socket, connect, close, errno } = native()
+    const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)
+    // Too few descriptors now do not mean that it never works.
+    if (fd < 0) return
+    const unspecified = encodeUnspecified()
+    const error = connect(fd, unspecified, unspecified.length) === 0 ? null : systemError(errno(), 'connect')
+    close(fd)
+    if (error !== null) throw error
+    dissolves = true
+  }
+
+  /** The same, on a socket that has nothing to lose. */
   #probe(fd: number, peer: Peer): void {
     if (this.#mode === 'off' || peer.domain === AF_UNIX) return
     this.#probed = true
@@ -338,11 +420,15 @@ export class SocketPool {
   }
 
   #close(descriptor: Descriptor): void {
+    this.#forget(descriptor)
+    this.#native.close(descriptor.fd)
+  }
+
+  #forget(descriptor: Descriptor): void {
     this.#observer?.closing(descriptor)
     this.#hooks.forget(descriptor.fd)
     descriptor.state = 'closed'
     descriptor.listener = null
-    this.#native.close(descriptor.fd)
     this.#closedCount++
   }
 }

@@ -17,6 +17,10 @@ export const SOL_SOCKET = 1
 export const SO_ERROR = 4
 export const SO_KEEPALIVE = 9
 
+export const IPPROTO_IP = 0
+export const IP_TOS = 1
+export const IPPROTO_IPV6 = 41
+export const IPV6_TCLASS = 67
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
 export const TCP_KEEPIDLE = 4

@@ -7,43 +7,29 @@ import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
 import { ConnectTimeoutError } from '../errors.js'
 import { Deadline } from '../reactor/deadlines.js'
-import { inRootContext } from '../reactor/reactor.js'
+import { inRootContext } from '../reactor/scheduler.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { Peer } from '../socket-pool/peer.js'
 import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
 import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
 import { EINPROGRESS, type SystemError, systemError } from '../sys/system-error.js'
-import { type AddressOptions, resolveAddresses } from './addresses.js'
+import { resolveAddresses } from './addresses.js'
 import type { Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
+import type { Connecting, Target } from './transport.js'
 
-/** Where to connect to, and how. One object per origin: it keeps the encoded addresses of an IP literal. */
-export interface TcpTarget extends AddressOptions {
-  /** IPv6 literals without brackets. */
-  hostname: string
-  port: number
-  /** A Unix socket's path instead of host and port. */
-  socketPath?: string | undefined
-  localAddress?: string | undefined
-  localPort?: number | undefined
-  /** In milliseconds, over all attempts and the name's resolution; 0: none. */
-  connectTimeout: number
-  /** In milliseconds, for each address but the last. */
-  attemptTimeout: number
-}
+export type TcpConnectCallback = (error: Error | null, wire: TcpWire | null) => void
 
-export type ConnectCallback = (error: Error | null, wire: TcpWire | null) => void
-
-const peersOfTarget = new WeakMap<TcpTarget, Map<string, Peer>>()
+const peersOfTarget = new WeakMap<Target, Map<string, Peer>>()
 /** The one peer of a target that is an IP literal, or a Unix socket: nothing has to be asked for it twice. */
-const onlyPeer = new WeakMap<TcpTarget, Peer[]>()
+const onlyPeer = new WeakMap<Target, Peer[]>()
 
 /** One attempt to connect to one target. Calls back once, never from within {@link start}. */
-export class TcpConnect implements ReadinessListener {
+export class TcpConnect implements Connecting, ReadinessListener {
   readonly #tcp: Tcp
-  readonly #target: TcpTarget
-  readonly #callback: ConnectCallback
+  readonly #target: Target
+  readonly #callback: TcpConnectCallback
   readonly #timeout = new Deadline(() => this.#onTimeout())
   #attemptTimeout: Deadline | null = null
   #peers: Peer[] = []
@@ -54,7 +40,7 @@ export class TcpConnect implements ReadinessListener {
   /** Takes back the wait for a descriptor that is about to be released. */
   #cancelWait: (() => void) | null = null
 
-  constructor(tcp: Tcp, target: TcpTarget, callback: ConnectCallback) {
+  constructor(tcp: Tcp, target: Target, callback: TcpConnectCallback) {
     this.#tcp = tcp
     this.#target = target
     this.#callback = callback
@@ -75,7 +61,7 @@ export class TcpConnect implements ReadinessListener {
     return this
   }
 
-  #resolve(target: TcpTarget): void {
+  #resolve(target: Target): void {
     try {
       resolveAddresses(target.hostname, target, (error, addresses) => {
         if (this.#isOver) return
@@ -88,7 +74,6 @@ export class TcpConnect implements ReadinessListener {
     }
   }
 
-  /** Gives up; the callback is not called. */
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -228,7 +213,7 @@ export class TcpConnect implements ReadinessListener {
   }
 }
 
-function peerOf(target: TcpTarget, address: string): Peer {
+function peerOf(target: Target, address: string): Peer {
   let peers = peersOfTarget.get(target)
   if (peers === undefined) {
     peers = new Map()

@@ -1,12 +1,14 @@
 /** A TCP connection on a leased descriptor: system calls, a queue for what the kernel does not take, and the end. */
 import { Buffer } from 'node:buffer'
+import type { Duplex } from 'node:stream'
 import type { SocketInfo } from '../errors.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
 import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
-import { ECONNRESET, isRetryable, systemError } from '../sys/system-error.js'
+import { isRetryable, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
+import { Loan, socketOf } from './loan.js'
 import type { Tcp } from './tcp.js'
 import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from './wire.js'
 
@@ -28,6 +30,8 @@ function addressOfWindow(window: Buffer): number {
   }
   return windowAddress
 }
+
+function ignore(): void {}
 
 export class TcpWire implements Wire, ReadinessListener {
   listener: WireListener | null = null
@@ -107,6 +111,26 @@ export class TcpWire implements Wire, ReadinessListener {
     } else {
       this.#sendNow(scratch, scratch.write(text, 'latin1'), more)
     }
+  }
+
+  setTypeOfService(value: number): void {
+    if (value !== this.#descriptor.typeOfService) this.#tcp.sockets.setTypeOfService(this.#descriptor, value)
+  }
+
+  /** Lends the connection to Node; nothing may have been sent or received yet. @throws as {@link Loan} does */
+  lend(): Loan {
+    return new Loan(this.#tcp, this.#descriptor)
+  }
+
+  detach(bytes: Buffer): Duplex {
+    this.listener = null
+    const socket = socketOf(this.#tcp.sockets.handOver(this.#descriptor))
+    // As undici leaves it: paused for now, but a listener for 'data' sets it flowing, which pause() would forbid.
+    socket.on('readable', ignore).removeListener('readable', ignore)
+    if (bytes.length > 0) socket.unshift(bytes)
+    for (const unsent of this.#queue ?? []) socket.write(unsent)
+    this.#queue = null
+    return socket
   }
 
   finish(initiator: Initiator): void {
@@ -194,7 +218,3 @@ export class TcpWire implements Wire, ReadinessListener {
     this.#tcp.reactor.later({ run: () => this.listener?.onReadable() })
   }
 }
-
-/** Reset by the peer, as seen by read or write. */
-export const isReset = (error: Error): boolean =>
-  (error as Partial<ReturnType<typeof systemError>>).errno === -ECONNRESET

@@ -1,9 +1,9 @@
-/** What all TCP connections of one agent share. */
-
+/** What all connections of one agent that live on descriptors of its pool share. */
 import { Deadline, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
+import { Closings } from './closings.js'
 
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
 const RELEASE_WAIT_MS = 10
@@ -20,8 +20,10 @@ export class Tcp {
   /** Waits in vain, by peer. */
   readonly #misses = new Map<string, number>()
   #waiter: { peer: Peer; proceed: () => void } | null = null
+  /** Connections that are over for their owners. */
+  readonly closings = new Closings()
+  /** Of these, the ones whose peer's FIN is awaited. */
   #lingering = 0
-  #onQuiet: (() => void)[] = []
 
   /** @throws where koffi or a symbol of the process is missing */
   constructor(options: SocketPoolOptions) {
@@ -33,6 +35,7 @@ export class Tcp {
   /** A connection is over for its owner, but the peer's FIN is still awaited. */
   lingeringBegins(): void {
     this.#lingering++
+    this.closings.begin()
   }
 
   lingeringEnds(): void {
@@ -41,16 +44,7 @@ export class Tcp {
       this.#misses.delete(this.#waiter.peer.key)
       this.#endWait()
     }
-    if (this.#lingering > 0) return
-    const callbacks = this.#onQuiet
-    this.#onQuiet = []
-    for (const callback of callbacks) callback()
-  }
-
-  /** Calls back, at once or later, when no connection lingers. */
-  whenQuiet(callback: () => void): void {
-    if (this.#lingering === 0) callback()
-    else this.#onQuiet.push(callback)
+    this.closings.end()
   }
 
   /**

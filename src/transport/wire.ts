@@ -3,6 +3,7 @@
  * Node's. Reading is pulled by the connection, into memory of its choice; writing is pushed and may queue.
  */
 import type { Buffer } from 'node:buffer'
+import type { Duplex } from 'node:stream'
 import type { SocketInfo } from '../errors.js'
 
 /** Answers of {@link Wire.receive} that are not a number of bytes. */
@@ -56,8 +57,20 @@ export interface Wire {
   send(bytes: Uint8Array, more: boolean): void
   /** As {@link send}, for text whose characters are bytes. */
   sendLatin1(text: string, more: boolean): void
+  /** IP_TOS or its IPv6 counterpart, as far as the system allows it (ip(7)). */
+  setTypeOfService(value: number): void
+  /**
+   * The connection is no longer HTTP: it becomes its user's, as a stream that has not been read from and is paused. The
+   * owner hears nothing more.
+   *
+   * @param bytes were received already, and come first
+   */
+  detach(bytes: Buffer): Duplex
   /** Ends the connection in good order, the peer's FIN awaited. The owner hears nothing more. */
   finish(initiator: Initiator): void
   /** Ends the connection at once. The owner hears nothing more. */
   abort(): void
 }
+
+/** Reset by the peer, as seen by read or write. */
+export const isReset = (error: Error): boolean => (error as NodeJS.ErrnoException).code === 'ECONNRESET'

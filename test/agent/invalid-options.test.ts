@@ -54,7 +54,7 @@ describe('the constructor', () => {
     ['maxOrigins', 0, 'maxOrigins must be a number greater than 0'],
     ['recycle', 'sometimes', "recycle must be 'dissolve', 'graceful' or 'off'"],
     ['maxIdleSockets', -1, 'maxIdleSockets must be a positive integer or zero'],
-    ['connect', () => {}, 'connect as a function is not supported, the agent makes its own connections'],
+    ['transport', 'tcp', "transport must be 'native' or 'net'"],
   ])('refuses %s: %s', (name, value, message) => {
     const options = { [name]: value } as RecyclingAgentOptions
     expect(thrownBy(() => new RecyclingAgent(options))).toEqual([
@@ -164,15 +164,4 @@ describe.each(dispatchers)('dispatch of %s', (_name, make) => {
       expect(events).toEqual([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', `invalid ${method} method`]])
     },
   )
-})
-
-it.each([
-  ['https', { origin: 'https://a.test' }],
-  ['upgrade', { origin: 'http://a.test', upgrade: 'websocket' }],
-  ['CONNECT', { origin: 'http://a.test', method: 'CONNECT', path: 'b.test:80' }],
-])('refuses %s with NotSupportedError', (_what, options) => {
-  const { handler, events } = recording('legacy')
-  Object.assign(handler, { onUpgrade() {} })
-  recyclingAgent().dispatch({ path: '/', method: 'GET', ...options } as never, handler)
-  expect(events).toMatchObject([['error', 'NotSupportedError', 'UND_ERR_NOT_SUPPORTED', expect.any(String)]])
 })

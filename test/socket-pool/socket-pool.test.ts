@@ -11,6 +11,8 @@ import { Peer } from '../../src/socket-pool/peer.js'
 import { type RecycleMode, SocketPool, type SocketPoolOptions } from '../../src/socket-pool/socket-pool.js'
 import {
   AF_UNSPEC,
+  IP_TOS,
+  IPPROTO_IP,
   IPPROTO_TCP,
   SO_KEEPALIVE,
   SOCK_CLOEXEC,
@@ -529,13 +531,55 @@ describe('a lease', () => {
     expect(shutdown).not.toHaveBeenCalled()
   })
 
-  it('that was lent ends with close(2): a duplicate may be left', () => {
+  it('that is lent ends only after it was taken back, or with close(2)', () => {
+    const pool = createPool()
+    const [one, other] = [pool.lease(loopback), pool.lease(loopback)]
+    for (const descriptor of [one, other]) native().close(pool.lend(descriptor))
+    expect(() => pool.release(one)).toThrow(`descriptor ${one.fd} is lent`)
+    expect(() => pool.abort(one)).toThrow(`descriptor ${one.fd} is lent`)
+    pool.takeBack(one)
+    expect(() => pool.takeBack(one)).toThrow(`descriptor ${one.fd} is leased`)
+    pool.release(one)
+    pool.discard(other)
+    expect(pool.stats).toMatchObject({ dissolved: 1, closed: 1, idle: 1, leased: 0 })
+  })
+
+  it('lends a duplicate that is non-blocking and close-on-exec', () => {
     const pool = createPool()
     const descriptor = pool.lease(loopback)
-    reactor.unregister(descriptor)
-    descriptor.lent = true
+    const duplicate = pool.lend(descriptor)
+    expect(duplicate).not.toBe(descriptor.fd)
+    expect(descriptorFlags(duplicate) & (SOCK_NONBLOCK | SOCK_CLOEXEC)).toBe(SOCK_NONBLOCK | SOCK_CLOEXEC)
+    native().close(duplicate)
+    pool.discard(descriptor)
+  })
+
+  it('that is handed over leaves the descriptor open', () => {
+    const pool = createPool()
+    const descriptor = pool.lease(loopback)
+    const fd = pool.handOver(descriptor)
+    expect(fd).toBe(descriptor.fd)
+    expect(descriptorFlags(fd) & SOCK_NONBLOCK).toBe(SOCK_NONBLOCK)
+    expect(pool.stats).toMatchObject({ closed: 1, leased: 0 })
+    native().close(fd)
+  })
+
+  it('keeps no type of service of the lease before', () => {
+    const pool = createPool()
+    const typeOfService = (): number => {
+      const value = Buffer.alloc(4)
+      native().getsockopt(descriptor.fd, IPPROTO_IP, IP_TOS, value, Buffer.from(new Uint32Array([4]).buffer))
+      return value[0]!
+    }
+    let descriptor = pool.lease(loopback)
+    pool.setTypeOfService(descriptor, 0x28)
+    expect(typeOfService()).toBe(0x28)
+    const { fd } = descriptor
     pool.release(descriptor)
-    expect(pool.stats).toMatchObject({ dissolved: 0, closed: 1 })
+    descriptor = pool.lease(loopback)
+    expect(descriptor.fd).toBe(fd)
+    expect(typeOfService()).toBe(0)
+    pool.release(descriptor)
   })
 
   it('of an address that is not ours fails as bind(2) does, without a socket left behind', () => {
@@ -557,7 +601,14 @@ describe('a lease', () => {
     const tell = (what: string) => (descriptor: Descriptor) => void told.push(`${what} ${descriptor.state}`)
     const pool = new SocketPool(
       {},
-      { opened: tell('opened'), leased: tell('leased'), released: tell('released'), closing: tell('closing') },
+      {
+        opened: tell('opened'),
+        leased: tell('leased'),
+        released: tell('released'),
+        lent: tell('lent'),
+        takenBack: tell('taken back'),
+        closing: tell('closing'),
+      },
     )
     pool.release(pool.lease(loopback))
     pool.discard(pool.lease(loopback))

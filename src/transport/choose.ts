@@ -1,0 +1,65 @@
+/** Which transport a dispatcher gets: recycled descriptors where the system has them, ordinary sockets elsewhere. */
+import { SocketPool } from '../socket-pool/socket-pool.js'
+import { NativeTransport } from './native-transport.js'
+import { NetTransport } from './net-transport.js'
+import type { ConnectFunction, ConnectOptions, Transport } from './transport.js'
+
+/**
+ * How connections are made.
+ *
+ * - `native`: on recycled descriptors, past `node:net`. Where that is impossible the constructor throws.
+ * - `net`: on ordinary sockets of `node:net`. Nothing is recycled, and what patches those sockets sees the connections.
+ */
+export type TransportName = 'native' | 'net'
+
+/** The environment variable that asks for `net`, for programs whose code is not to be changed. */
+const VARIABLE = 'RECYCLING_AGENT_TRANSPORT'
+
+export interface TransportOptions extends SocketPoolOptionsOfAgent {
+  /** `undefined`: what is possible. */
+  transport: TransportName | undefined
+  /** A user's function, or `null`. */
+  connect: ConnectFunction | null
+  connectOptions: ConnectOptions
+}
+
+type SocketPoolOptionsOfAgent = ConstructorParameters<typeof SocketPool>[0] & object
+
+/** Why there is no recycling in this process; `null` while it is possible. */
+let obstacle: string | null = null
+let hasWarned = false
+
+/**
+ * @throws where `native` was asked for and koffi or a symbol of the process is missing
+ */
+export function createTransport(options: TransportOptions): Transport {
+  const { transport, connect, connectOptions } = options
+  if (transport === 'native') return new NativeTransport(options, connect, connectOptions)
+  if (transport === 'net' || process.env[VARIABLE] === 'net') return new NetTransport(connect, connectOptions)
+  if (obstacle === null) {
+    try {
+      assertLinux()
+      const native = new NativeTransport(options, connect, connectOptions)
+      if (options.recycle !== 'off') SocketPool.assertDissolves()
+      return native
+    } catch (error) {
+      obstacle = error instanceof Error ? error.message : String(error)
+    }
+  }
+  warnOnce(obstacle)
+  return new NetTransport(connect, connectOptions)
+}
+
+function assertLinux(): void {
+  if (process.platform !== 'linux') throw new Error(`${process.platform} is not Linux`)
+}
+
+function warnOnce(reason: string): void {
+  if (hasWarned) return
+  hasWarned = true
+  process.emitWarning(`Sockets are not recycled, since this is not possible here (${reason}).`, {
+    type: 'RecyclingAgentWarning',
+    code: 'RECYCLING_AGENT_NET',
+    detail: `The agent works over ordinary sockets. Set ${VARIABLE}=net to ask for them, without this warning.`,
+  })
+}

@@ -1,0 +1,65 @@
+/**
+ * A connected descriptor lent to Node: a duplicate of it becomes a `net.Socket`, over the same open file description.
+ *
+ * While it is lent the descriptor is in nobody's epoll set but Node's. When the socket is destroyed only the duplicate
+ * is closed and no FIN is sent; the descriptor then ends its lease by the same rules as any other.
+ */
+import { Socket } from 'node:net'
+import type { Descriptor } from '../socket-pool/descriptor.js'
+import { native } from '../sys/native.js'
+import { Lingering } from './lingering.js'
+import type { StreamOwner } from './stream-wire.js'
+import type { Tcp } from './tcp.js'
+import type { Initiator } from './wire.js'
+
+export class Loan implements StreamOwner {
+  readonly socket: Socket
+  readonly #tcp: Tcp
+  readonly #descriptor: Descriptor
+
+  /** @throws a Node-style system error when there is no descriptor left; the lease is as it was */
+  constructor(tcp: Tcp, descriptor: Descriptor) {
+    this.#tcp = tcp
+    this.#descriptor = descriptor
+    this.socket = socketOf(tcp.sockets.lend(descriptor))
+  }
+
+  ended(initiator: Initiator | null): void {
+    const { closings } = this.#tcp
+    const { socket } = this
+    const takeBack = (): void => {
+      this.#takeBack(initiator)
+      closings.end()
+    }
+    closings.begin()
+    socket.on('error', () => {})
+    // As long as the duplicate is open the next connection of the descriptor would be its connection, too.
+    if (socket.closed) takeBack()
+    else socket.once('close', takeBack).destroy()
+  }
+
+  handedOver(): void {
+    this.#tcp.sockets.discard(this.#descriptor)
+  }
+
+  #takeBack(initiator: Initiator | null): void {
+    try {
+      this.#tcp.sockets.takeBack(this.#descriptor)
+    } catch {
+      // There is no room in the epoll set any more.
+      return this.#tcp.sockets.discard(this.#descriptor)
+    }
+    if (initiator === null) this.#tcp.sockets.abort(this.#descriptor)
+    else new Lingering(this.#tcp, this.#descriptor, initiator)
+  }
+}
+
+/** A `net.Socket` that owns `fd`. */
+export function socketOf(fd: number): Socket {
+  try {
+    return new Socket({ fd, readable: true, writable: true })
+  } catch (error) {
+    native().close(fd)
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+/** Connections on recycled descriptors (Linux); but those that a user's `connect` function makes are left to it. */
+import type { Deadlines } from '../reactor/deadlines.js'
+import type { Scheduler } from '../reactor/scheduler.js'
+import type { SocketPoolOptions, SocketPoolStats } from '../socket-pool/socket-pool.js'
+import { SecureOptions } from './secure-options.js'
+import { StreamConnector } from './stream-connect.js'
+import { Streams } from './streams.js'
+import { Tcp } from './tcp.js'
+import { TcpConnect } from './tcp-connect.js'
+import { TlsConnector } from './tls-connect.js'
+import type {
+  ConnectCallback,
+  ConnectFunction,
+  Connecting,
+  ConnectOptions,
+  Connector,
+  Target,
+  Transport,
+} from './transport.js'
+
+export class NativeTransport implements Transport {
+  readonly #tcp: Tcp
+  readonly #connect: ConnectFunction | null
+  readonly #secure: SecureOptions
+  readonly #streams: Streams
+
+  /**
+   * @param connect a user's function, or `null`
+   * @throws where koffi or a symbol of the process is missing
+   */
+  constructor(options: SocketPoolOptions, connect: ConnectFunction | null, connectOptions: ConnectOptions) {
+    this.#tcp = new Tcp(options)
+    this.#connect = connect
+    this.#secure = new SecureOptions(connectOptions)
+    this.#streams = new Streams(this.#tcp.closings)
+  }
+
+  get scheduler(): Scheduler {
+    return this.#tcp.reactor
+  }
+
+  get deadlines(): Deadlines {
+    return this.#tcp.deadlines
+  }
+
+  get sockets(): SocketPoolStats {
+    return this.#tcp.sockets.stats
+  }
+
+  connectorTo(target: Target): Connector {
+    const connect = this.#connect
+    if (connect !== null) {
+      const { scheduler, deadlines } = this
+      const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
+      return new StreamConnector(environment, target, () => connect, 0)
+    }
+    if (target.protocol === 'https:') return new TlsConnector(this.#tcp, target, this.#secure)
+    return new TcpConnector(this.#tcp, target)
+  }
+
+  whenQuiet(callback: () => void): void {
+    this.#tcp.closings.whenNone(callback)
+  }
+
+  close(): void {
+    this.#tcp.sockets.close()
+  }
+}
+
+class TcpConnector implements Connector {
+  readonly #tcp: Tcp
+  readonly #target: Target
+
+  constructor(tcp: Tcp, target: Target) {
+    this.#tcp = tcp
+    this.#target = target
+  }
+
+  connect(_servername: string | null, callback: ConnectCallback): Connecting {
+    return new TcpConnect(this.#tcp, this.#target, callback).start()
+  }
+}

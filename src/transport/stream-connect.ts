@@ -1,0 +1,129 @@
+/** Connecting by a connector of undici's signature: ordinary sockets of Node's, or a user's `connect` function. */
+
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { ConnectTimeoutError } from '../errors.js'
+import { Deadline, type Deadlines } from '../reactor/deadlines.js'
+import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
+import { type StreamOwner, StreamWire } from './stream-wire.js'
+import {
+  type ConnectCallback,
+  type ConnectFunction,
+  type Connecting,
+  type Connector,
+  connectParameters,
+  type Target,
+} from './transport.js'
+
+/** What {@link StreamConnector} works with. */
+export interface StreamEnvironment {
+  scheduler: Scheduler
+  deadlines: Deadlines
+  /** Who is told of each stream's end. */
+  own(stream: Duplex): StreamOwner
+}
+
+export class StreamConnector implements Connector {
+  readonly #environment: StreamEnvironment
+  readonly #target: Target
+  readonly #makeConnect: () => ConnectFunction
+  #connect: ConnectFunction | undefined
+  readonly #timeoutMs: number
+
+  /**
+   * @param makeConnect is asked for the function once, when it is needed; what it throws fails the connection
+   * @param timeoutMs 0: the function has its own
+   */
+  constructor(environment: StreamEnvironment, target: Target, makeConnect: () => ConnectFunction, timeoutMs: number) {
+    this.#environment = environment
+    this.#target = target
+    this.#makeConnect = makeConnect
+    this.#timeoutMs = timeoutMs
+  }
+
+  connect(servername: string | null, callback: ConnectCallback): Connecting {
+    const connecting = new StreamConnect(this.#environment, this.#target, this.#timeoutMs, callback)
+    connecting.start((done) => {
+      this.#connect ??= this.#makeConnect()
+      return this.#connect(connectParameters(this.#target, servername), done)
+    })
+    return connecting
+  }
+}
+
+class StreamConnect implements Connecting {
+  readonly #environment: StreamEnvironment
+  readonly #target: Target
+  readonly #timeoutMs: number
+  readonly #callback: ConnectCallback
+  readonly #timeout = new Deadline(() => this.#onTimeout())
+  /** What the function returned: a socket on its way, as far as one can tell. */
+  #socket: Partial<Socket> | null = null
+  #isStarting = false
+  #isOver = false
+
+  constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, callback: ConnectCallback) {
+    this.#environment = environment
+    this.#target = target
+    this.#timeoutMs = timeoutMs
+    this.#callback = callback
+  }
+
+  start(connect: (done: (...result: [Error, null] | [null, Socket]) => void) => unknown): void {
+    this.#isStarting = true
+    this.#environment.deadlines.start(this.#timeout, this.#timeoutMs)
+    try {
+      // Sockets call back in the context in which they were made, which is none of this request's business.
+      const returned = inRootContext(() => connect((error, socket) => this.#connected(error, socket)))
+      this.#socket = returned as Partial<Socket> | null
+      // A function that is async fails by its promise.
+      if (returned instanceof Promise) returned.catch((error) => this.#end(error, null))
+    } catch (error) {
+      this.#end(error as Error, null)
+    }
+    this.#isStarting = false
+  }
+
+  cancel(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#environment.deadlines.stop(this.#timeout)
+    this.#socket?.destroy?.()
+  }
+
+  #connected(error: Error | null, socket: Duplex | null): void {
+    if (socket === null || error !== null) return this.#end(error ?? new TypeError('connect made no socket'), null)
+    if (this.#isOver) {
+      socket.on('error', () => {}).destroy()
+      return
+    }
+    this.#end(null, socket)
+  }
+
+  #onTimeout(): void {
+    const { hostname, port } = this.#target
+    const { autoSelectFamilyAttemptedAddresses: attempts } = (this.#socket ?? {}) as Partial<Socket>
+    const attempted = attempts?.length ? `addresses: ${attempts.join(', ')}` : `address: ${hostname}:${port}`
+    this.#socket?.destroy?.()
+    this.#end(
+      new ConnectTimeoutError(`Connect Timeout Error (attempted ${attempted}, timeout: ${this.#timeoutMs}ms)`),
+      null,
+    )
+  }
+
+  #end(error: Error | null, stream: Duplex | null): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const { deadlines, scheduler, own } = this.#environment
+    deadlines.stop(this.#timeout)
+    // From now on there is somebody who listens for its errors.
+    const wire = stream === null ? null : new StreamWire(stream, own(stream))
+    const run = (): void => {
+      this.#callback(error, wire)
+      // What has happened meanwhile is not emitted again.
+      wire?.listener?.onReadable()
+    }
+    if (this.#isStarting) scheduler.later({ run })
+    else run()
+  }
+}

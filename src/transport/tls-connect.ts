@@ -1,0 +1,128 @@
+/**
+ * TLS over a recycled descriptor: TCP as always, then the descriptor is lent to Node, and undici's connector makes a
+ * `TLSSocket` above it: session cache, SNI, ALPN and verification are theirs.
+ */
+import type { TLSSocket } from 'node:tls'
+import { buildConnector } from 'undici'
+import { ConnectTimeoutError } from '../errors.js'
+import { Deadline } from '../reactor/deadlines.js'
+import type { Loan } from './loan.js'
+import type { SecureOptions } from './secure-options.js'
+import { StreamWire } from './stream-wire.js'
+import type { Tcp } from './tcp.js'
+import { TcpConnect } from './tcp-connect.js'
+import type { TcpWire } from './tcp-wire.js'
+import { type ConnectCallback, type Connecting, type Connector, connectParameters, type Target } from './transport.js'
+
+export class TlsConnector implements Connector {
+  readonly #tcp: Tcp
+  readonly #target: Target
+  readonly #secure: SecureOptions
+  /** It holds the cache of sessions, which is one origin's. */
+  #connect: buildConnector.connector | undefined
+
+  constructor(tcp: Tcp, target: Target, secure: SecureOptions) {
+    this.#tcp = tcp
+    this.#target = target
+    this.#secure = secure
+  }
+
+  connect(servername: string | null, callback: ConnectCallback): Connecting {
+    return new TlsConnect(
+      this.#tcp,
+      this.#target,
+      (httpSocket, done) => {
+        this.#connect ??= buildConnector({ ...this.#secure.get(), allowH2: false, timeout: 0 })
+        return this.#connect({ ...connectParameters(this.#target, servername), httpSocket }, done)
+      },
+      callback,
+    )
+  }
+}
+
+type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
+
+class TlsConnect implements Connecting {
+  readonly #tcp: Tcp
+  readonly #target: Target
+  readonly #handshake: Handshake
+  readonly #callback: ConnectCallback
+  readonly #timeout = new Deadline(() => this.#onTimeout())
+  #tcpConnect: TcpConnect | null
+  #loan: Loan | null = null
+  #socket: TLSSocket | null = null
+  #isOver = false
+
+  constructor(tcp: Tcp, target: Target, handshake: Handshake, callback: ConnectCallback) {
+    this.#tcp = tcp
+    this.#target = target
+    this.#handshake = handshake
+    this.#callback = callback
+    // Its own timeout is as long as this one, and started before: if it is TCP that takes too long, that one tells.
+    this.#tcpConnect = new TcpConnect(tcp, target, (error, wire) => {
+      this.#tcpConnect = null
+      if (wire === null) this.#fail(error!)
+      else this.#begin(wire)
+    }).start()
+    tcp.deadlines.start(this.#timeout, target.connectTimeout)
+  }
+
+  cancel(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#tcp.deadlines.stop(this.#timeout)
+    this.#tcpConnect?.cancel()
+    this.#drop()
+  }
+
+  #begin(wire: TcpWire): void {
+    try {
+      this.#loan = wire.lend()
+    } catch (error) {
+      wire.abort()
+      return this.#fail(error as Error)
+    }
+    try {
+      this.#socket = this.#handshake(this.#loan.socket, (...[error]) => {
+        if (error !== null) this.#fail(error)
+        else this.#secured()
+      }) as TLSSocket
+    } catch (error) {
+      // Options that no context can be made of.
+      this.#fail(error as Error)
+    }
+  }
+
+  #secured(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#tcp.deadlines.stop(this.#timeout)
+    const wire = new StreamWire(this.#socket!, this.#loan!)
+    this.#callback(null, wire)
+    wire.listener?.onReadable()
+  }
+
+  #onTimeout(): void {
+    const { hostname, port, connectTimeout } = this.#target
+    this.#fail(
+      new ConnectTimeoutError(
+        `Connect Timeout Error (attempted address: ${hostname}:${port}, timeout: ${connectTimeout}ms)`,
+      ),
+    )
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#tcp.deadlines.stop(this.#timeout)
+    this.#drop()
+    this.#callback(error, null)
+  }
+
+  /** Gives up the handshake; there is somebody for the errors that may still come (undici's connector). */
+  #drop(): void {
+    this.#socket?.destroy()
+    this.#loan?.ended(null)
+    this.#loan = null
+  }
+}

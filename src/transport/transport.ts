@@ -1,0 +1,81 @@
+/** How a dispatcher reaches its origins: what the connections of all origins share, and how each of them is made. */
+import type { TLSSocket } from 'node:tls'
+import type { buildConnector } from 'undici'
+import type { Deadlines } from '../reactor/deadlines.js'
+import type { Scheduler } from '../reactor/scheduler.js'
+import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
+import type { AddressOptions } from './addresses.js'
+import type { Wire } from './wire.js'
+
+/** undici's connector, or a user's of the same signature. It may throw, and may call back at once or later. */
+export type ConnectFunction = (
+  options: buildConnector.Options,
+  callback: buildConnector.Callback,
+) => TLSSocket | unknown
+
+/** What users give as `connect` (and `tls`) options: those of `net.connect` and `tls.connect`, and undici's own. */
+export type ConnectOptions = buildConnector.BuildOptions
+
+/** Where to connect to, and how. One object per origin: what is worked out from it once is kept by it. */
+export interface Target extends AddressOptions {
+  protocol: string
+  /** Host and port as in the URL, the default port left out. */
+  host: string
+  /** IPv6 literals without brackets. */
+  hostname: string
+  port: number
+  /** A Unix socket's path instead of host and port. */
+  socketPath?: string | undefined
+  localPort?: number | undefined
+  /** In milliseconds, over all attempts, the name's resolution and the TLS handshake; 0: none. */
+  connectTimeout: number
+  /** In milliseconds, for each address but the last. */
+  attemptTimeout: number
+}
+
+/** @param wire `null` when there is an error */
+export type ConnectCallback = (error: Error | null, wire: Wire | null) => void
+
+/** An attempt to connect that is under way. */
+export interface Connecting {
+  /** Gives up; the callback is not called. */
+  cancel(): void
+}
+
+/** Makes the connections to one target. */
+export interface Connector {
+  /**
+   * Begins to connect. Calls back once, never from within this call.
+   *
+   * @param servername for TLS's SNI, if it is not to be that of the target
+   */
+  connect(servername: string | null, callback: ConnectCallback): Connecting
+}
+
+export interface Transport {
+  readonly scheduler: Scheduler
+  readonly deadlines: Deadlines
+  /** A snapshot of the counters. */
+  readonly sockets: SocketPoolStats
+  connectorTo(target: Target): Connector
+  /** Calls back, at once or later, when no connection is on its way to its end. */
+  whenQuiet(callback: () => void): void
+  /** Closes what is kept for connections to come. */
+  close(): void
+}
+
+/** undici's connectors take the port as the URL has it: '' for the default one. */
+export function connectParameters(target: Target, servername: string | null): buildConnector.Options {
+  const { protocol, host, hostname, port, localAddress } = target
+  const isDefault = port === (protocol === 'https:' ? 443 : 80)
+  // The type says strings; undici's clients pass `null`.
+  const options = {
+    protocol,
+    host,
+    hostname,
+    port: isDefault ? '' : `${port}`,
+    servername,
+    localAddress: localAddress ?? null,
+  }
+  return options as unknown as buildConnector.Options
+}
