@@ -1,15 +1,7 @@
-/**
- * RecyclingAgent: undici's Dispatcher over recycled descriptors, as users hold it.
- *
- * The class has no `#private` members: undici's `compose()` calls its methods through a Proxy, where those would throw.
- * Its state is in agent-core.ts.
- */
-import { constants } from 'node:buffer'
-import type { EventEmitter } from 'node:events'
-import { Dispatcher } from 'undici'
-import { AgentCore } from './agent-core.js'
-import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
-import { type RecyclingAgentOptions, type ResolvedOptions, resolveOptions } from './options.js'
+/** RecyclingAgent: undici's Agent over recycled descriptors, as users hold it. */
+import type { Dispatcher } from 'undici'
+import { DispatcherBase } from './dispatcher-base.js'
+import { type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 
@@ -19,11 +11,9 @@ export type AgentStats = { readonly [origin: `http${string}`]: OriginStats } & {
   readonly sockets: SocketPoolStats
 }
 
-/** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
-type EndCallback = (error: Error | null, data: null) => void
-
 /**
- * A drop-in for undici's `Agent` whose connections live on recycled sockets (Linux, HTTP/1.1 over TCP).
+ * A drop-in for undici's `Agent` whose connections live on recycled sockets (Linux, HTTP/1.1 over TCP and TLS). Where
+ * sockets cannot be recycled it works over ordinary ones, and says so once, as a process warning.
  *
  * Emits undici's events `connect`, `disconnect`, `connectionError` and `drain`, with `[agent]` as their targets.
  *
@@ -35,42 +25,13 @@ type EndCallback = (error: Error | null, data: null) => void
  * setGlobalDispatcher(new RecyclingAgent())
  * ```
  */
-export class RecyclingAgent extends Dispatcher {
-  private readonly core: AgentCore
-  private readonly resolved: ResolvedOptions
-  private closeCallbacks: EndCallback[] | null = null
-  private destroyCallbacks: EndCallback[] | null = null
-
+export class RecyclingAgent extends DispatcherBase {
   /**
    * @throws InvalidArgumentError with undici's words for an invalid option
-   * @throws where koffi or a symbol of the node binary is missing
+   * @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing
    */
   constructor(options: RecyclingAgentOptions = {}) {
-    super()
-    this.resolved = resolveOptions(options)
-    // undici's types know neither the targets of 'drain' nor errors of the kernel.
-    const emitter = this as unknown as EventEmitter
-    const targets = [this]
-    this.core = new AgentCore(this.resolved, {
-      onConnect: (origin) => void emitter.emit('connect', origin, targets),
-      onDisconnect: (origin, reason) => {
-        if (emitter.listenerCount('disconnect') === 0) return
-        const error = reason instanceof Error ? reason : new InformationalError(reason)
-        emitter.emit('disconnect', origin, targets, error)
-      },
-      onConnectionError: (origin, error) => void emitter.emit('connectionError', origin, targets, error),
-      onDrain: (origin) => void emitter.emit('drain', origin, targets),
-    })
-  }
-
-  /** close() was called: no further request is taken. */
-  get closed(): boolean {
-    return this.core.isClosed
-  }
-
-  /** destroy() was called, or close() has come to its end. */
-  get destroyed(): boolean {
-    return this.core.isDestroyed
+    super(resolveOptions(options))
   }
 
   /** A snapshot, by origin, of the origins that have requests or connections now; and the socket pool's counters. */
@@ -78,17 +39,6 @@ export class RecyclingAgent extends Dispatcher {
     const stats = this.core.stats
     Object.defineProperty(stats, 'sockets', { value: this.core.sockets })
     return stats as unknown as AgentStats
-  }
-
-  /** Read by undici's WebSocket. */
-  get webSocketOptions(): { maxFragments: number; maxPayloadSize: number } {
-    const { maxFragments = 131_072, maxPayloadSize = 128 * 1024 * 1024 } = this.resolved.webSocket ?? {}
-    return { maxFragments, maxPayloadSize }
-  }
-
-  /** Read by undici's EventSource. */
-  get eventSourceOptions(): { maxEventSize: number } {
-    return { maxEventSize: this.resolved.eventSource?.maxEventSize ?? constants.MAX_STRING_LENGTH }
   }
 
   /**
@@ -101,63 +51,4 @@ export class RecyclingAgent extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     return this.core.dispatch(options, handler)
   }
-
-  /** Takes no further request, waits for those it has, then ends all connections. Twice is once. */
-  override close(): Promise<void>
-  override close(callback: () => void): void
-  override close(callback?: EndCallback): Promise<void> | undefined {
-    if (callback === undefined) return settled((done) => this.close(done as () => void))
-    assertCallback(callback)
-    if (this.core.isDestroyed) {
-      queueMicrotask(() => callback(new ClientDestroyedError(), null))
-    } else if (this.closeCallbacks !== null) {
-      this.closeCallbacks.push(callback)
-    } else {
-      const callbacks = [callback]
-      this.closeCallbacks = callbacks
-      this.core.close(() => queueMicrotask(() => callAll(callbacks)))
-    }
-    return undefined
-  }
-
-  /** Fails all requests with `error` (default: ClientDestroyedError) and ends all connections. Twice is once. */
-  override destroy(): Promise<void>
-  override destroy(error: Error | null): Promise<void>
-  override destroy(callback: () => void): void
-  override destroy(error: Error | null, callback: () => void): void
-  override destroy(first?: Error | null | EndCallback, second?: EndCallback): Promise<void> | undefined {
-    const [error, callback] = typeof first === 'function' ? [null, first] : [first ?? null, second]
-    if (callback === undefined) return settled((done) => this.destroy(error, done as () => void))
-    assertCallback(callback)
-    if (this.destroyCallbacks !== null) {
-      this.destroyCallbacks.push(callback)
-    } else if (this.core.isDestroyed) {
-      queueMicrotask(() => callback(null, null))
-    } else {
-      const callbacks = [callback]
-      this.destroyCallbacks = callbacks
-      this.core.destroy(error ?? new ClientDestroyedError(), () =>
-        queueMicrotask(() => {
-          this.destroyCallbacks = null
-          callAll(callbacks)
-        }),
-      )
-    }
-    return undefined
-  }
-}
-
-function assertCallback(callback: unknown): void {
-  if (typeof callback !== 'function') throw new InvalidArgumentError('invalid callback')
-}
-
-function callAll(callbacks: readonly EndCallback[]): void {
-  for (const callback of callbacks) callback(null, null)
-}
-
-/** undici resolves with `null`. */
-function settled(start: (done: EndCallback) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    start((error, data) => (error === null ? resolve(data as unknown as undefined) : reject(error)))
-  })
 }

@@ -2,6 +2,7 @@
 export { type AgentStats, RecyclingAgent } from './agent.js'
 export type { RecyclingAgentOptions } from './options.js'
 export type { OriginStats } from './pool/origin-pool.js'
+export { RecyclingPool, type RecyclingPoolOptions, type RecyclingPoolStats } from './recycling-pool.js'
 export { Descriptor } from './socket-pool/descriptor.js'
 export { Peer, type PeerAddress } from './socket-pool/peer.js'
 export {
@@ -10,3 +11,4 @@ export {
   type SocketPoolOptions,
   type SocketPoolStats,
 } from './socket-pool/socket-pool.js'
+export type { TransportName } from './transport/choose.js'

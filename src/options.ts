@@ -70,7 +70,16 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ['autoSelectFamilyAttemptTimeout', isIntegerFrom(-1), 'autoSelectFamilyAttemptTimeout must be a positive number'],
   ['maxCachedSessions', isIntegerFrom(0), 'maxCachedSessions must be a positive integer or zero'],
   ['allowH2', isBoolean, 'allowH2 must be a valid boolean value'],
+  // Of no effect here, where HTTP/2 is not spoken, but not to be taken for something else either.
+  [
+    'maxConcurrentStreams',
+    (value) => typeof value === 'number' && value >= 1,
+    'maxConcurrentStreams must be a positive integer, greater than 0',
+  ],
   ['useH2c', isBoolean, 'useH2c must be a valid boolean value'],
+  ['initialWindowSize', isIntegerFrom(1), 'initialWindowSize must be a positive integer, greater than 0'],
+  ['connectionWindowSize', isIntegerFrom(1), 'connectionWindowSize must be a positive integer, greater than 0'],
+  ['pingInterval', isIntegerFrom(0), 'pingInterval must be a positive integer, greater or equal to 0'],
   ['pipelining', (value) => isNumber(value) && value >= 0, 'invalid pipelining'],
   [
     'recycle',
@@ -84,6 +93,11 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
 /** @throws InvalidArgumentError */
 export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOptions {
   const given = options as Readonly<Record<string, unknown>>
+  const { factory } = given
+  if (factory !== undefined) {
+    if (typeof factory !== 'function') throw new InvalidArgumentError('factory must be a function.')
+    throw new InvalidArgumentError("unsupported factory, give RecyclingPool to the factory of undici's Agent instead")
+  }
   for (const [option, message] of Object.entries(REFUSED)) {
     if (given[option] !== undefined) throw new InvalidArgumentError(message)
   }
@@ -135,6 +149,12 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
   }
 }
 
+/** As undici calls a user's function; but what it connects must not speak HTTP/2. */
+function withOptions(connect: ConnectFunction, { socketPath, allowH2 }: RecyclingAgentOptions): ConnectFunction {
+  const more = { ...(socketPath != null && { socketPath }), ...(allowH2 != null && { allowH2: false }) }
+  return (options, callback) => connect({ ...options, ...more }, callback)
+}
+
 /** What `connect` may hold besides undici's own options: those of `net.connect` and `tls.connect`. */
 type GivenConnectOptions = ConnectOptions & {
   localAddress?: string
@@ -157,7 +177,7 @@ function resolveConnect(options: RecyclingAgentOptions): Pick<ResolvedOptions, C
     ...(typeof options.connect === 'function' ? undefined : options.connect),
   } as GivenConnectOptions
   return {
-    connect: typeof options.connect === 'function' ? (options.connect as ConnectFunction) : null,
+    connect: typeof options.connect === 'function' ? withOptions(options.connect as ConnectFunction, options) : null,
     connectOptions: connect,
     connectTimeout: connect.timeout ?? options.connectTimeout ?? 10_000,
     socketPath: connect.socketPath ?? undefined,

@@ -9,7 +9,8 @@
  * `running` or with somebody else, never in two places.
  */
 import type { Buffer } from 'node:buffer'
-import { BodyTimeoutError, fromProtocolError, HeadersTimeoutError, type SocketInfo, socketError } from '../errors.js'
+import type { Duplex } from 'node:stream'
+import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
@@ -146,22 +147,29 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   retire(): void {
     this.#isLast = true
     if (this.#phase === 'open' && this.#running.length === 0 && this.#pending === null) {
-      this.#close('reset', 'self')
+      this.#close(new ClientDestroyedError(), 'self')
     }
   }
 
-  /** Ends at once; the requests of the connection are failed with `error`. */
+  /**
+   * Ends at once. Requests that were not written are failed with `error` now, the others in the next turn, as undici
+   * does when their socket has closed.
+   */
   destroy(error: Error): void {
     if (this.#phase === 'closed') return
-    const requests = this.#takeRequests()
+    const running = this.#running
+    this.#running = []
+    const unsent = this.#takeRequests()
     const wasOpen = this.#phase === 'open'
-    this.#end(requests.length === 0 ? 'self' : null)
-    for (const request of requests) {
-      request.fail(error)
-      destroyBody(request.payload, error)
-    }
+    this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
+    failAll(unsent, error)
     this.#writer.cancel(error)
-    if (wasOpen) this.#owner.onDisconnected(this, error, [])
+    const run = (): void => {
+      failAll(running, error)
+      if (wasOpen) this.#owner.onDisconnected(this, error, [])
+    }
+    if (running.length === 0) run()
+    else this.#transport.scheduler.later({ run })
   }
 
   // Task: what could not be done within the call that asked for it.
@@ -266,8 +274,15 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     this.#patience.stop()
     this.#receiver.stop()
     this.#writer.cancel()
-    const stream = this.#wire!.detach(rest)
+    const wire = this.#wire!
     this.#wire = null
+    let stream: Duplex
+    try {
+      stream = wire.detach(rest)
+    } catch (error) {
+      request.fail(error)
+      return this.#owner.onDisconnected(this, error as Error, unsent)
+    }
     this.#owner.onDisconnected(this, 'upgrade', unsent)
     request.onUpgrade(head, stream)
   }
@@ -379,6 +394,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const { method, path, upgrade, headers } = request
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#patience.forHeaders(request)
+    if (request.typeOfService != null) this.#wire!.setTypeOfService(request.typeOfService)
     this.#writer.send(this.#wire!, request, head, payload)
   }
 
@@ -468,5 +484,12 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     if (initiator === null) this.#wire?.abort()
     else this.#wire?.finish(initiator)
     this.#wire = null
+  }
+}
+
+function failAll(requests: readonly Request[], error: Error): void {
+  for (const request of requests) {
+    request.fail(error)
+    destroyBody(request.payload, error)
   }
 }

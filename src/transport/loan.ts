@@ -21,7 +21,13 @@ export class Loan implements StreamOwner {
   constructor(tcp: Tcp, descriptor: Descriptor) {
     this.#tcp = tcp
     this.#descriptor = descriptor
-    this.socket = socketOf(tcp.sockets.lend(descriptor))
+    const duplicate = tcp.sockets.lend(descriptor)
+    try {
+      this.socket = socketOf(duplicate)
+    } catch (error) {
+      tcp.sockets.takeBack(descriptor)
+      throw error
+    }
   }
 
   ended(initiator: Initiator | null): void {

@@ -2,7 +2,8 @@
 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ConnectTimeoutError } from '../errors.js'
+import type { TLSSocket } from 'node:tls'
+import { ConnectTimeoutError, NotSupportedError } from '../errors.js'
 import { Deadline, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
@@ -93,11 +94,10 @@ class StreamConnect implements Connecting {
 
   #connected(error: Error | null, socket: Duplex | null): void {
     if (socket === null || error !== null) return this.#end(error ?? new TypeError('connect made no socket'), null)
-    if (this.#isOver) {
-      socket.on('error', () => {}).destroy()
-      return
-    }
-    this.#end(null, socket)
+    const isHttp2 = (socket as Partial<TLSSocket>).alpnProtocol === 'h2'
+    if (this.#isOver || isHttp2) socket.on('error', () => {}).destroy()
+    if (isHttp2) this.#end(new NotSupportedError('connect has made a connection for HTTP/2'), null)
+    else if (!this.#isOver) this.#end(null, socket)
   }
 
   #onTimeout(): void {

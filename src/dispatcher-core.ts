@@ -1,4 +1,4 @@
-/** The state behind a RecyclingAgent: its origins, its sockets, and how far its end has come. */
+/** The state behind a dispatcher: its origins, its sockets, and how far its end has come. */
 import type { Dispatcher } from 'undici'
 import { ClientClosedError, ClientDestroyedError, InvalidArgumentError, MaxOriginsReachedError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
@@ -9,17 +9,17 @@ import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { createTransport } from './transport/choose.js'
 import type { Transport } from './transport/transport.js'
 
-/** The events that an agent emits. */
-export type AgentEvents = Omit<PoolEvents, 'onIdle'>
+/** The events that a dispatcher emits. */
+export type DispatcherEvents = Omit<PoolEvents, 'onIdle'>
 
 /** Unused pools are forgotten when there are this many origins, and whenever their number has doubled since. */
 const SWEEP_AT = 64
 
-export class AgentCore implements PoolEvents {
+export class DispatcherCore implements PoolEvents {
   isClosed = false
   isDestroyed = false
   readonly #options: ResolvedOptions
-  readonly #events: AgentEvents
+  readonly #events: DispatcherEvents
   readonly #transport: Transport
   /** By URL.origin. */
   readonly #pools = new Map<string, OriginPool>()
@@ -28,7 +28,7 @@ export class AgentCore implements PoolEvents {
   #sweepAt = SWEEP_AT
   #onIdle: (() => void)[] = []
 
-  constructor(options: ResolvedOptions, events: AgentEvents) {
+  constructor(options: ResolvedOptions, events: DispatcherEvents) {
     this.#options = options
     this.#events = events
     this.#transport = createTransport(options)
@@ -40,18 +40,31 @@ export class AgentCore implements PoolEvents {
     return stats
   }
 
+  /** Of one origin, whether it is in use or not. */
+  statsOf({ origin }: URL): OriginStats {
+    const unused = { connected: 0, free: 0, pending: 0, queued: 0, running: 0, size: 0 }
+    return this.#pools.get(origin)?.stats ?? unused
+  }
+
   get sockets(): SocketPoolStats {
     return this.#transport.sockets
   }
 
-  /** @throws InvalidArgumentError for what is no handler; all other errors go to the handler */
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  /**
+   * @param origin given where it is not for the options to say
+   * @throws InvalidArgumentError for what is no handler; all other errors go to the handler
+   */
+  dispatch(
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    origin: unknown = options?.origin,
+  ): boolean {
     if (!handler || typeof handler !== 'object') throw new InvalidArgumentError('handler must be an object')
     try {
       if (!options || typeof options !== 'object') throw new InvalidArgumentError('opts must be an object.')
       if (this.isDestroyed) throw new ClientDestroyedError()
       if (this.isClosed) throw new ClientClosedError()
-      return this.#poolOf(options.origin).dispatch(options, handler)
+      return this.#poolOf(origin).dispatch(options, handler)
     } catch (error) {
       refuse(handler, error)
       return false
@@ -72,7 +85,7 @@ export class AgentCore implements PoolEvents {
   destroy(error: Error, callback: () => void): void {
     this.isDestroyed = true
     for (const pool of this.#pools.values()) pool.destroy(error)
-    this.#whenQuiet(callback)
+    this.#whenIdle(() => this.#whenQuiet(callback))
   }
 
   onConnect(origin: URL): void {
@@ -151,7 +164,10 @@ export class AgentCore implements PoolEvents {
 }
 
 /** @throws InvalidArgumentError with undici's words (undici core/util.js, parseOrigin) */
-function parseOrigin(origin: string): URL {
+export function parseOrigin(origin: string | URL): URL {
+  if (typeof origin !== 'string' && !(origin instanceof URL)) {
+    throw new InvalidArgumentError('Invalid URL: The URL argument must be a non-null object.')
+  }
   const url = new URL(origin)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new InvalidArgumentError('Invalid URL protocol: the URL must start with `http:` or `https:`.')

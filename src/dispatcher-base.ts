@@ -1,0 +1,121 @@
+/**
+ * What RecyclingAgent and RecyclingPool have in common: undici's Dispatcher with its events and its end.
+ *
+ * The classes have no `#private` members: undici's `compose()` calls their methods through a Proxy, where those would
+ * throw. Their state is in dispatcher-core.ts.
+ */
+import { constants } from 'node:buffer'
+import type { EventEmitter } from 'node:events'
+import { Dispatcher } from 'undici'
+import { DispatcherCore } from './dispatcher-core.js'
+import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
+import type { ResolvedOptions } from './options.js'
+
+/** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
+type EndCallback = (error: Error | null, data: null) => void
+
+export abstract class DispatcherBase extends Dispatcher {
+  protected readonly core: DispatcherCore
+  protected readonly resolved: ResolvedOptions
+  private closeCallbacks: EndCallback[] | null = null
+  private destroyCallbacks: EndCallback[] | null = null
+
+  /** @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing */
+  constructor(options: ResolvedOptions) {
+    super()
+    this.resolved = options
+    // undici's types know neither the targets of 'drain' nor errors of the kernel.
+    const emitter = this as unknown as EventEmitter
+    const targets = [this]
+    this.core = new DispatcherCore(options, {
+      onConnect: (origin) => void emitter.emit('connect', origin, targets),
+      onDisconnect: (origin, reason) => {
+        if (emitter.listenerCount('disconnect') === 0) return
+        const error = reason instanceof Error ? reason : new InformationalError(reason)
+        emitter.emit('disconnect', origin, targets, error)
+      },
+      onConnectionError: (origin, error) => void emitter.emit('connectionError', origin, targets, error),
+      onDrain: (origin) => void emitter.emit('drain', origin, targets),
+    })
+  }
+
+  /** close() was called: no further request is taken. */
+  get closed(): boolean {
+    return this.core.isClosed
+  }
+
+  /** destroy() was called, or close() has come to its end. */
+  get destroyed(): boolean {
+    return this.core.isDestroyed
+  }
+
+  /** Read by undici's WebSocket. */
+  get webSocketOptions(): { maxFragments: number; maxPayloadSize: number } {
+    const { maxFragments = 131_072, maxPayloadSize = 128 * 1024 * 1024 } = this.resolved.webSocket ?? {}
+    return { maxFragments, maxPayloadSize }
+  }
+
+  /** Read by undici's EventSource. */
+  get eventSourceOptions(): { maxEventSize: number } {
+    return { maxEventSize: this.resolved.eventSource?.maxEventSize ?? constants.MAX_STRING_LENGTH }
+  }
+
+  /** Takes no further request, waits for those it has, then ends all connections. Twice is once. */
+  override close(): Promise<void>
+  override close(callback: () => void): void
+  override close(callback?: EndCallback): Promise<void> | undefined {
+    if (callback === undefined) return settled((done) => this.close(done as () => void))
+    assertCallback(callback)
+    if (this.core.isDestroyed) {
+      queueMicrotask(() => callback(new ClientDestroyedError(), null))
+    } else if (this.closeCallbacks !== null) {
+      this.closeCallbacks.push(callback)
+    } else {
+      const callbacks = [callback]
+      this.closeCallbacks = callbacks
+      this.core.close(() => queueMicrotask(() => callAll(callbacks)))
+    }
+    return undefined
+  }
+
+  /** Fails all requests with `error` (default: ClientDestroyedError) and ends all connections. Twice is once. */
+  override destroy(): Promise<void>
+  override destroy(error: Error | null): Promise<void>
+  override destroy(callback: () => void): void
+  override destroy(error: Error | null, callback: () => void): void
+  override destroy(first?: Error | null | EndCallback, second?: EndCallback): Promise<void> | undefined {
+    const [error, callback] = typeof first === 'function' ? [null, first] : [first ?? null, second]
+    if (callback === undefined) return settled((done) => this.destroy(error, done as () => void))
+    assertCallback(callback)
+    if (this.destroyCallbacks !== null) {
+      this.destroyCallbacks.push(callback)
+    } else if (this.core.isDestroyed) {
+      queueMicrotask(() => callback(null, null))
+    } else {
+      const callbacks = [callback]
+      this.destroyCallbacks = callbacks
+      this.core.destroy(error ?? new ClientDestroyedError(), () =>
+        queueMicrotask(() => {
+          this.destroyCallbacks = null
+          callAll(callbacks)
+        }),
+      )
+    }
+    return undefined
+  }
+}
+
+function assertCallback(callback: unknown): void {
+  if (typeof callback !== 'function') throw new InvalidArgumentError('invalid callback')
+}
+
+function callAll(callbacks: readonly EndCallback[]): void {
+  for (const callback of callbacks) callback(null, null)
+}
+
+/** undici resolves with `null`. */
+function settled(start: (done: EndCallback) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error, data) => (error === null ? resolve(data as unknown as undefined) : reject(error)))
+  })
+}

@@ -1,0 +1,67 @@
+/** RecyclingPool: undici's Pool over recycled descriptors, for those who choose the dispatcher of each origin. */
+import type { Dispatcher } from 'undici'
+import { DispatcherBase } from './dispatcher-base.js'
+import { parseOrigin } from './dispatcher-core.js'
+import { type RecyclingAgentOptions, resolveOptions } from './options.js'
+import type { OriginStats } from './pool/origin-pool.js'
+import type { SocketPoolStats } from './socket-pool/socket-pool.js'
+import { definePoolMembers } from './undici-members.js'
+
+/** The options of undici's Pool that concern HTTP/1.1, with undici's meaning and defaults, and our own. */
+export type RecyclingPoolOptions = Omit<RecyclingAgentOptions, 'maxOrigins'>
+
+/** What {@link RecyclingPool.stats} returns: undici's PoolStats, and the counters of the socket pool. */
+export type RecyclingPoolStats = OriginStats & {
+  /** Not enumerable. */
+  readonly sockets: SocketPoolStats
+}
+
+/**
+ * A drop-in for undici's `Pool`: a dispatcher for one origin whose connections live on recycled sockets, as those of
+ * {@link RecyclingAgent} do. For the `factory` and `clientFactory` options of undici's dispatchers.
+ *
+ * Emits undici's events `connect`, `disconnect`, `connectionError` and `drain`, with `[pool]` as their targets.
+ *
+ * @example
+ * ```js
+ * import { ProxyAgent } from 'undici'
+ * import { RecyclingPool } from 'recycling-agent'
+ *
+ * const clientFactory = (origin, options) => new RecyclingPool(origin, options)
+ * const dispatcher = new ProxyAgent({ uri: 'http://proxy.example:8080', clientFactory, factory: clientFactory })
+ * ```
+ */
+export class RecyclingPool extends DispatcherBase {
+  /** The pool's origin. */
+  readonly url: URL
+
+  /**
+   * @param origin scheme, host and port
+   * @throws InvalidArgumentError with undici's words for an invalid origin or option
+   * @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing
+   */
+  constructor(origin: string | URL, options: RecyclingPoolOptions = {}) {
+    // undici's dispatchers hand on to their factories what they were given themselves.
+    const { factory: _factory, ...own } = options as RecyclingPoolOptions & { factory?: unknown }
+    super(resolveOptions(own))
+    this.url = parseOrigin(origin)
+    definePoolMembers(this)
+  }
+
+  /** A snapshot of what the pool has to do, and the socket pool's counters. */
+  get stats(): RecyclingPoolStats {
+    const stats = this.core.statsOf(this.url)
+    return Object.defineProperty(stats, 'sockets', { value: this.core.sockets }) as RecyclingPoolStats
+  }
+
+  /**
+   * Sends a request to the pool's origin, whatever `options.origin` says.
+   *
+   * @returns false when all connections are taken (with the `connections` option): 'drain' will tell; the request is
+   *   taken all the same
+   * @throws InvalidArgumentError when `handler` is no object
+   */
+  override dispatch(options: Omit<Dispatcher.DispatchOptions, 'origin'>, handler: Dispatcher.DispatchHandler): boolean {
+    return this.core.dispatch(options as Dispatcher.DispatchOptions, handler, this.url.origin)
+  }
+}
