@@ -16,7 +16,7 @@ export const bulkBytes = 100_000_000
 const chunkBytes = 65_536
 
 /**
- * @typedef {'closing' | 'keepalive' | 'sink'} UpstreamName
+ * @typedef {'closing' | 'secure' | 'keepalive' | 'sink'} UpstreamName
  *
  * @typedef {object} Load
  * @property {string} name as in `--loads`
@@ -30,13 +30,19 @@ const chunkBytes = 65_536
  * @property {(() => Buffer | Readable)=} createBody makes the request body, once per request
  */
 
+const connections = {
+  closing: 'connection per request',
+  secure: 'https connection per request, sessions resumed',
+  keepalive: 'keep-alive',
+}
+
 /**
- * @param {'closing' | 'keepalive'} upstream
+ * @param {'closing' | 'secure' | 'keepalive'} upstream
  * @param {number} concurrency
  * @returns {Load}
  */
 function small(upstream, concurrency) {
-  const connection = upstream === 'closing' ? 'connection per request' : 'keep-alive'
+  const connection = connections[upstream]
   return {
     name: `${upstream}-${concurrency}`,
     title: `${connection}, ${concurrency} concurrent, ${helloBody.length}-byte body`,
@@ -86,6 +92,7 @@ const upload = {
 export const loads = [
   small('closing', 64),
   small('closing', 1),
+  small('secure', 64),
   small('keepalive', 64),
   small('keepalive', 1),
   {

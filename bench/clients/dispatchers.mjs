@@ -4,13 +4,16 @@
 
 /** @typedef {import('undici').Dispatcher} Dispatcher */
 
+/** Of the https upstream's certificate nobody knows the issuer. */
+const connect = { rejectUnauthorized: false }
+
 /**
  * @param {'dissolve' | 'graceful' | 'off'=} recycle
  * @returns {Promise<Dispatcher>}
  */
 export async function createRecyclingAgent(recycle) {
   const { RecyclingAgent } = await import('recycling-agent')
-  return new RecyclingAgent(recycle === undefined ? {} : { recycle })
+  return new RecyclingAgent(recycle === undefined ? { connect } : { connect, recycle })
 }
 
 /**
@@ -19,7 +22,7 @@ export async function createRecyclingAgent(recycle) {
  */
 export async function createAgent(connections) {
   const { Agent } = await import('undici')
-  return new Agent(connections === undefined ? {} : { connections })
+  return new Agent(connections === undefined ? { connect } : { connect, connections })
 }
 
 /**
@@ -29,5 +32,5 @@ export async function createAgent(connections) {
  */
 export async function createPool(origin, connections) {
   const { Pool } = await import('undici')
-  return new Pool(origin, { connections })
+  return new Pool(origin, { connect, connections })
 }

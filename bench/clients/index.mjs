@@ -138,7 +138,7 @@ export const clients = [
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) => openNodeHttp(load.upstream !== 'closing'),
+    open: async (_origin, load) => openNodeHttp(load.upstream === 'secure', load.upstream === 'keepalive'),
   },
   { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
 ]
@@ -148,7 +148,9 @@ export const clients = [
  * @param {Load} load
  */
 export function isMeasuredWith(client, load) {
-  if (client.loads === 'closing') return load.upstream === 'closing'
+  // wrk does not resume sessions.
+  if (load.upstream === 'secure' && client.open === undefined) return false
+  if (client.loads === 'closing') return load.upstream === 'closing' || load.upstream === 'secure'
   return client.loads === 'all' || !load.bulk
 }
 

@@ -3,29 +3,34 @@
  */
 
 import http from 'node:http'
+import https from 'node:https'
 
 /**
+ * @param {boolean} isSecure
  * @param {boolean} keepAlive whether the upstream keeps connections open
  * @returns {{ send: import('./dispatch.mjs').Send, close: () => Promise<void> }}
  */
-export function openNodeHttp(keepAlive) {
-  const agent = new http.Agent({ keepAlive })
+export function openNodeHttp(isSecure, keepAlive) {
+  const { Agent, request } = isSecure ? https : http
+  // Of the https upstream's certificate nobody knows the issuer.
+  const agent = new Agent({ keepAlive, ...(isSecure && { rejectUnauthorized: false }) })
   return {
-    send: (origin, load, done) => exchange(agent, origin, load, done),
+    send: (origin, load, done) => exchange(request, agent, origin, load, done),
     close: async () => agent.destroy(),
   }
 }
 
 /**
+ * @param {typeof http.request} send
  * @param {http.Agent} agent
  * @param {string} origin
  * @param {import('../loads.mjs').Load} load
  * @param {import('./dispatch.mjs').Done} done
  */
-function exchange(agent, origin, load, done) {
+function exchange(send, agent, origin, load, done) {
   let receivedBytes = 0
   const body = load.createBody?.()
-  const request = http.request(origin + load.path, { agent, method: load.method }, (response) => {
+  const request = send(origin + load.path, { agent, method: load.method }, (response) => {
     if (response.statusCode !== 200) request.destroy(new Error(`status ${response.statusCode}`))
     response.on('data', (chunk) => {
       receivedBytes += chunk.length

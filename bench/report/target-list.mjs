@@ -22,6 +22,7 @@ export const targets = [
   { load: 'keepalive-64', client, than: 'undici-agent', measure: 'cpu', factor: 1.5 },
   { load: 'keepalive-1', client, than: 'undici-pool', measure: 'rate', factor: 1.2 },
   { load: 'closing-1', client, than: 'undici-pool', measure: 'rate', factor: 2.5 },
+  { load: 'secure-64', client, than: 'undici-agent', measure: 'rate', factor: 1.35 },
   { load: 'download', client, than: 'undici-pool', measure: 'rate', factor: 1 },
   { load: 'upload', client, than: 'undici-pool', measure: 'rate', factor: 1 },
   { load: 'upload-stream', client, than: 'undici-pool', measure: 'rate', factor: 1 },

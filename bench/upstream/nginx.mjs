@@ -23,12 +23,17 @@ export function findNginx() {
 /**
  * @param {string} command
  * @param {string} directory holds the configuration, temporary files, and the file `bulk` to serve
- * @returns {Promise<{ closing: string, keepalive: string, stop: () => Promise<void> }>} the two origins
+ * @param {import('./certificate.mjs').Certificate} certificate
+ * @returns {Promise<{ closing: string, secure: string, keepalive: string, stop: () => Promise<void> }>} the origins
  */
-export async function startNginx(command, directory) {
-  const [closingPort, keepalivePort] = await findFreePorts(2)
+export async function startNginx(command, directory, { cert, key }) {
+  const [closingPort, securePort, keepalivePort] = await findFreePorts(3)
   const configuration = join(directory, 'nginx.conf')
-  await writeFile(configuration, nginxConf(directory, closingPort, keepalivePort))
+  await Promise.all([
+    writeFile(configuration, nginxConf(directory, closingPort, securePort, keepalivePort)),
+    writeFile(join(directory, 'cert.pem'), cert),
+    writeFile(join(directory, 'key.pem'), key),
+  ])
   const child = spawn(command, ['-e', 'stderr', '-p', directory, '-c', configuration], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -45,15 +50,21 @@ export async function startNginx(command, directory) {
     await stop()
     throw error
   }
-  return { closing: `http://127.0.0.1:${closingPort}`, keepalive: `http://127.0.0.1:${keepalivePort}`, stop }
+  return {
+    closing: `http://127.0.0.1:${closingPort}`,
+    secure: `https://127.0.0.1:${securePort}`,
+    keepalive: `http://127.0.0.1:${keepalivePort}`,
+    stop,
+  }
 }
 
 /**
  * @param {string} directory
  * @param {number} closingPort
+ * @param {number} securePort
  * @param {number} keepalivePort
  */
-function nginxConf(directory, closingPort, keepalivePort) {
+function nginxConf(directory, closingPort, securePort, keepalivePort) {
   const locations = `
     location / { return 200 "${helloBody.replace('\n', '\\n')}"; }
     location = /bulk { root ${directory}; }`
@@ -72,6 +83,13 @@ http {
   sendfile on;
   server {
     listen 127.0.0.1:${closingPort} backlog=4096;
+    keepalive_timeout 0;${locations}
+  }
+  server {
+    listen 127.0.0.1:${securePort} ssl backlog=4096;
+    ssl_certificate ${directory}/cert.pem;
+    ssl_certificate_key ${directory}/key.pem;
+    ssl_session_cache shared:sessions:4m;
     keepalive_timeout 0;${locations}
   }
   server {

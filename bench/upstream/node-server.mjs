@@ -6,21 +6,23 @@
  */
 
 import http from 'node:http'
+import https from 'node:https'
 import { bulkBytes, helloBody } from '../loads.mjs'
 
 /**
  * @param {http.RequestListener} listener
  * @param {boolean} keepAlive
+ * @param {import('./certificate.mjs').Certificate=} certificate
  * @returns {Promise<{ origin: string, stop: () => Promise<void> }>}
  */
-async function listen(listener, keepAlive) {
-  const server = http.createServer(listener)
+async function listen(listener, keepAlive, certificate) {
+  const server = certificate === undefined ? http.createServer(listener) : https.createServer(certificate, listener)
   server.keepAliveTimeout = 3_600_000
   server.maxRequestsPerSocket = keepAlive ? 0 : 1
   await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(undefined)))
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   return {
-    origin: `http://127.0.0.1:${port}`,
+    origin: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     async stop() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -42,18 +44,27 @@ export function startSink() {
   }, true)
 }
 
-/** Starts the two servers that stand in for nginx. */
-export async function startNodeServers() {
+/**
+ * Starts the servers that stand in for nginx.
+ *
+ * @param {import('./certificate.mjs').Certificate} certificate
+ */
+export async function startNodeServers(certificate) {
   const bulk = Buffer.alloc(bulkBytes)
   /** @type {http.RequestListener} */
   const listener = (request, response) => {
     const body = request.url === '/bulk' ? bulk : helloBody
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body)
   }
-  const [closing, keepalive] = await Promise.all([listen(listener, false), listen(listener, true)])
+  const [closing, secure, keepalive] = await Promise.all([
+    listen(listener, false),
+    listen(listener, false, certificate),
+    listen(listener, true),
+  ])
   return {
     closing: closing.origin,
+    secure: secure.origin,
     keepalive: keepalive.origin,
-    stop: async () => void (await Promise.all([closing.stop(), keepalive.stop()])),
+    stop: async () => void (await Promise.all([closing.stop(), secure.stop(), keepalive.stop()])),
   }
 }

@@ -7,6 +7,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bulkBytes } from '../loads.mjs'
+import { createCertificate } from './certificate.mjs'
 import { findNginx, startNginx } from './nginx.mjs'
 import { startNodeServers, startSink } from './node-server.mjs'
 
@@ -38,11 +39,12 @@ process.on('SIGTERM', stop)
 
 async function startMain() {
   const nginx = findNginx()
-  if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers()) }
+  const certificate = await createCertificate()
+  if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers(certificate)) }
   const bulkFile = join(directory, 'bulk')
   await writeFile(bulkFile, '')
   await truncate(bulkFile, bulkBytes)
-  return { server: nginx.version, ...(await startNginx(nginx.command, directory)) }
+  return { server: nginx.version, ...(await startNginx(nginx.command, directory, certificate)) }
 }
 
 try {
@@ -50,7 +52,8 @@ try {
   stops.push(main.stop)
   const sink = await startSink()
   stops.push(sink.stop)
-  const origins = { closing: main.closing, keepalive: main.keepalive, sink: sink.origin }
+  const { closing, secure, keepalive } = main
+  const origins = { closing, secure, keepalive, sink: sink.origin }
   process.send?.({ server: main.server, origins })
 } catch (error) {
   console.error(error)
