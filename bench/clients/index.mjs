@@ -138,7 +138,8 @@ export const clients = [
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) => openNodeHttp(load.upstream === 'secure', load.upstream === 'keepalive'),
+    open: async (_origin, load) =>
+      openNodeHttp(load.upstream === 'secure', load.upstream !== 'closing' && load.upstream !== 'secure'),
   },
   { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
 ]
