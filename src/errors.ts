@@ -47,6 +47,21 @@ export function socketError(message: string, info: SocketInfo | null): Error {
   return new SocketErrorClass(message, info)
 }
 
+/**
+ * undici's error for a connection that was not there in time, with undici's words.
+ *
+ * @param attempts the addresses that were tried, as far as there were several
+ * @param target host and port
+ */
+export function connectTimeoutError(attempts: readonly string[], target: string, timeoutMs: number): Error {
+  const attempted = attempts.length > 0 ? `attempted addresses: ${attempts.join(', ')}` : `attempted address: ${target}`
+  return new ConnectTimeoutError(`Connect Timeout Error (${attempted}, timeout: ${timeoutMs}ms)`)
+}
+
+/** Several addresses failed, one of them because it took too long: undici 8 calls that a timeout, too. */
+export const isTimeout = (error: Error): boolean =>
+  error instanceof AggregateError && error.errors.some(({ code }: NodeJS.ErrnoException) => code === 'ETIMEDOUT')
+
 /** @param info the connection's addresses and counters, for the errors that carry them */
 export function fromProtocolError(error: ProtocolError, info: () => SocketInfo | null): Error {
   switch (error.kind) {

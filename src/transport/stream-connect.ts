@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { ConnectTimeoutError, NotSupportedError } from '../errors.js'
+import { connectTimeoutError, isTimeout, NotSupportedError } from '../errors.js'
 import { Deadline, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
@@ -93,7 +93,7 @@ class StreamConnect implements Connecting {
   }
 
   #connected(error: Error | null, socket: Duplex | null): void {
-    if (socket === null || error !== null) return this.#end(error ?? new TypeError('connect made no socket'), null)
+    if (socket === null || error !== null) return this.#failed(error ?? new TypeError('connect made no socket'))
     const isHttp2 = (socket as Partial<TLSSocket>).alpnProtocol === 'h2'
     if (this.#isOver || isHttp2) socket.on('error', () => {}).destroy()
     if (isHttp2) this.#end(new NotSupportedError('connect has made a connection for HTTP/2'), null)
@@ -101,14 +101,19 @@ class StreamConnect implements Connecting {
   }
 
   #onTimeout(): void {
-    const { hostname, port } = this.#target
-    const { autoSelectFamilyAttemptedAddresses: attempts } = (this.#socket ?? {}) as Partial<Socket>
-    const attempted = attempts?.length ? `addresses: ${attempts.join(', ')}` : `address: ${hostname}:${port}`
     this.#socket?.destroy?.()
-    this.#end(
-      new ConnectTimeoutError(`Connect Timeout Error (attempted ${attempted}, timeout: ${this.#timeoutMs}ms)`),
-      null,
-    )
+    this.#end(this.#timeoutError(), null)
+  }
+
+  #timeoutError(): Error {
+    const { hostname, port } = this.#target
+    const { autoSelectFamilyAttemptedAddresses: attempts = [] } = (this.#socket ?? {}) as Partial<Socket>
+    return connectTimeoutError(attempts, `${hostname}:${port}`, this.#timeoutMs)
+  }
+
+  #failed(error: Error): void {
+    const isLate = this.#timeoutMs > 0 && isTimeout(error)
+    this.#end(isLate ? Object.assign(this.#timeoutError(), { cause: error }) : error, null)
   }
 
   #end(error: Error | null, stream: Duplex | null): void {

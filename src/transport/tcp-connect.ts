@@ -5,7 +5,7 @@
  */
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
-import { ConnectTimeoutError } from '../errors.js'
+import { connectTimeoutError, isTimeout } from '../errors.js'
 import { Deadline } from '../reactor/deadlines.js'
 import { inRootContext } from '../reactor/scheduler.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
@@ -170,21 +170,23 @@ export class TcpConnect implements Connecting, ReadinessListener {
   }
 
   #onTimeout(): void {
-    const { hostname, port, connectTimeout } = this.#target
-    const addresses = this.#peers.slice(0, this.#next).map((peer) => `${peer.address}:${peer.port}`)
-    const attempted =
-      addresses.length > 1 ? `attempted addresses: ${addresses.join(', ')}` : `attempted address: ${hostname}:${port}`
-    this.#end(new ConnectTimeoutError(`Connect Timeout Error (${attempted}, timeout: ${connectTimeout}ms)`))
+    this.#end(this.#timeoutError())
   }
 
-  /** As Node reports it: the one error there is, or all of them with the code of the first. */
+  #timeoutError(): Error {
+    const { hostname, port, connectTimeout } = this.#target
+    const attempts = this.#peers.slice(0, this.#next).map((peer) => `${peer.address}:${peer.port}`)
+    return connectTimeoutError(attempts.length > 1 ? attempts : [], `${hostname}:${port}`, connectTimeout)
+  }
+
+  /** As Node reports it, the one error there is or all of them; but if one is a timeout, as undici 8 reports that. */
   #failure(): Error {
     const [first] = this.#errors
     if (this.#errors.length === 1 && first !== undefined) return first
     const aggregate = new AggregateError(this.#errors) as AggregateError & { code?: string }
     const { code } = first as SystemError
     if (code !== undefined) aggregate.code = code
-    return aggregate
+    return isTimeout(aggregate) ? Object.assign(this.#timeoutError(), { cause: aggregate }) : aggregate
   }
 
   #end(error: Error): void {

@@ -4,7 +4,7 @@
  */
 import type { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
-import { ConnectTimeoutError } from '../errors.js'
+import { connectTimeoutError } from '../errors.js'
 import { Deadline } from '../reactor/deadlines.js'
 import type { Loan } from './loan.js'
 import type { SecureOptions } from './secure-options.js'
@@ -104,11 +104,7 @@ class TlsConnect implements Connecting {
 
   #onTimeout(): void {
     const { hostname, port, connectTimeout } = this.#target
-    this.#fail(
-      new ConnectTimeoutError(
-        `Connect Timeout Error (attempted address: ${hostname}:${port}, timeout: ${connectTimeout}ms)`,
-      ),
-    )
+    this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
 
   #fail(error: Error): void {
