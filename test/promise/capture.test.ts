@@ -4,11 +4,11 @@ import { RecyclingAgent } from '../../src/index.js'
 import type { RecycleMode } from '../../src/socket-pool/socket-pool.js'
 import { Capture, type Segment, whyNoCapture } from '../support/capture.js'
 import { get, quiet } from '../support/exchange.js'
+import { isTried } from '../support/gate.js'
 import { nginxCommand, startClosingNginx, startNodeUpstream, type Upstream } from '../support/upstream.js'
 
 const REQUESTS = 8
 
-if (whyNoCapture !== null) console.info(`not tried: ${whyNoCapture}`)
 const upstreams: [string, () => Promise<Upstream>][] = [['node:http', () => startNodeUpstream()]]
 if (nginxCommand === undefined) console.info('not tried with nginx, which is not installed')
 else upstreams.push(['nginx', startClosingNginx])
@@ -27,7 +27,7 @@ function describeSegments(segments: Segment[], port: number): string[] {
     .filter((words) => words.includes(' '))
 }
 
-describe.runIf(whyNoCapture === null).each(upstreams)('the segments of connections to %s', (_name, start) => {
+describe.runIf(isTried(whyNoCapture)).each(upstreams)('the segments of connections to %s', (_name, start) => {
   let upstream: Upstream
 
   beforeAll(async () => {
