@@ -9,7 +9,8 @@ const source = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** From top to bottom. A file may import from its own layer and from those below it that its entry names. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  index: ['agent', 'options', 'pool', 'socket-pool'],
+  index: ['install', 'agent', 'options', 'pool', 'socket-pool'],
+  install: ['agent', 'errors'],
   agent: ['agent-core', 'options', 'pool', 'request', 'errors', 'socket-pool'],
   'agent-core': ['options', 'pool', 'request', 'transport', 'errors', 'reactor', 'socket-pool'],
   options: ['pool', 'request', 'transport', 'errors', 'socket-pool'],
