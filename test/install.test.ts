@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { install, RecyclingAgent } from '../src/index.js'
 import { Program } from './support/child.js'
-import { expectNoDescriptorLeft, recyclingAgent } from './support/dispatchers.js'
+import { countConnections, expectNoDescriptorLeft, recyclingAgent } from './support/dispatchers.js'
 import { isTried } from './support/gate.js'
 import { ok, type RawPeer, rawServer } from './support/raw-server.js'
 import { globalDispatchers, restoreGlobalDispatchers, undicis, whyNoUndici8 } from './support/undicis.js'
@@ -53,19 +53,17 @@ describe('install', () => {
 
   it('leads the built-in fetch through the dispatcher', async () => {
     const { origin } = await rawServer(echo)
-    let connections = 0
-    install(recyclingAgent()).on('connect', () => connections++)
+    const connections = countConnections(install(recyclingAgent()))
     expect(await (await fetch(origin)).text()).toBe('GET ')
-    expect(connections).toBe(1)
+    expect(connections()).toBe(1)
   })
 
   it('is replaced by the next install', async () => {
     const { origin } = await rawServer(echo)
-    const connections = [0, 0]
-    install(recyclingAgent()).on('connect', () => connections[0]!++)
-    install(recyclingAgent()).on('connect', () => connections[1]!++)
+    const first = countConnections(install(recyclingAgent()))
+    const second = countConnections(install(recyclingAgent()))
     expect(await (await fetch(origin)).text()).toBe('GET ')
-    expect(connections).toEqual([0, 1])
+    expect([first(), second()]).toEqual([0, 1])
   })
 
   it("defines its properties as undici's are defined", () => {
@@ -80,29 +78,28 @@ describe('install', () => {
   describe.each(undicis)('with %s', (_name, undici) => {
     it('is seen by getGlobalDispatcher, fetch and request', async () => {
       const { origin } = await rawServer(echo)
-      let connections = 0
-      const agent = install(recyclingAgent({ pipelining: 0 })).on('connect', () => connections++)
+      const agent = install(recyclingAgent({ pipelining: 0 }))
+      const connections = countConnections(agent)
       expect(undici.getGlobalDispatcher()).toBe(agent)
       expect(await (await undici.fetch(origin)).text()).toBe('GET ')
       expect(await (await undici.request(origin)).body.text()).toBe('GET ')
-      expect(connections).toBe(2)
+      expect(connections()).toBe(2)
     })
 
     it('is replaced by setGlobalDispatcher, and replaces it', async () => {
       const { origin } = await rawServer(echo)
-      const connections = [0, 0]
       const [first, second] = [recyclingAgent({ pipelining: 0 }), recyclingAgent({ pipelining: 0 })]
-      first.on('connect', () => connections[0]!++)
-      second.on('connect', () => connections[1]!++)
+      const counts = [countConnections(first), countConnections(second)]
+      const connections = (): number[] => counts.map((count) => count())
       install(first)
       undici.setGlobalDispatcher(second)
       expect(undici.getGlobalDispatcher()).toBe(second)
       expect(await (await fetch(origin)).text()).toBe('GET ')
-      expect(connections).toEqual([0, 1])
+      expect(connections()).toEqual([0, 1])
       install(first)
       expect(undici.getGlobalDispatcher()).toBe(first)
       expect(await (await fetch(origin)).text()).toBe('GET ')
-      expect(connections).toEqual([1, 1])
+      expect(connections()).toEqual([1, 1])
     })
   })
 

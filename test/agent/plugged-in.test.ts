@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RecyclingAgent } from '../../src/index.js'
-import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { countConnections, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { isTried } from '../support/gate.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
@@ -39,13 +39,6 @@ afterEach(() => {
   restoreGlobalDispatchers(saved)
 })
 
-/** @returns how many connections the agent has made */
-function connectionsOf(agent: RecyclingAgent): () => number {
-  let count = 0
-  agent.on('connect', () => count++)
-  return () => count
-}
-
 async function echo(peer: RawPeer): Promise<void> {
   for (;;) {
     const received = await peer.request()
@@ -68,7 +61,7 @@ describe.each(undicis)('setGlobalDispatcher of %s', (_name, undici) => {
   ])('leads %s through the agent', async (_which, fetch) => {
     const { origin } = await rawServer(echo)
     const agent = recyclingAgent()
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     undici.setGlobalDispatcher(agent)
     const response = await fetch(origin, { method: 'POST', body: 'sent' })
     expect(await response.text()).toBe('POST sent')
@@ -79,7 +72,7 @@ describe.each(undicis)('setGlobalDispatcher of %s', (_name, undici) => {
   it('leads its request() through the agent', async () => {
     const { origin } = await rawServer(echo)
     const agent = recyclingAgent()
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     undici.setGlobalDispatcher(agent)
     const { body, headers } = await undici.request(origin)
     expect(await body.text()).toBe('GET ')
@@ -96,7 +89,7 @@ describe.each(undicis)('the functions of %s', (_name, undici) => {
   ])('%s goes through the agent of the call', async (_function, get) => {
     const { origin } = await rawServer(echo)
     const agent = recyclingAgent()
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     expect(await get(undici, origin, agent)).toBe('GET ')
     expect(connections()).toBe(1)
   })
@@ -105,7 +98,7 @@ describe.each(undicis)('the functions of %s', (_name, undici) => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n'
     const { origin } = await rawServer(answering(`${head}data: told\n\n`))
     const agent = recyclingAgent({ eventSource: { maxEventSize: 1000 } } as never)
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     const source = new undici.EventSource(origin, { node: { dispatcher: agent } } as never)
     const data = await new Promise((resolve, reject) => {
       source.onmessage = (event) => resolve(event.data)
@@ -139,7 +132,7 @@ describe.each(fetches)('%s', (_name, fetch, Request) => {
   it('goes through the agent of the call', async () => {
     const { origin } = await rawServer(echo)
     const agent = recyclingAgent()
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     const response = await fetch(origin, { dispatcher: agent })
     expect(await response.text()).toBe('GET ')
     // Node.js 26 takes them from the controller's rawHeaders.
@@ -150,7 +143,7 @@ describe.each(fetches)('%s', (_name, fetch, Request) => {
   it('goes through the agent of its Request', async () => {
     const { origin } = await rawServer(echo)
     const agent = recyclingAgent()
-    const connections = connectionsOf(agent)
+    const connections = countConnections(agent)
     const request = new Request(origin, { dispatcher: agent, method: 'POST', body: new Blob(['sent']) })
     expect(await (await fetch(request)).text()).toBe('POST sent')
     expect(connections()).toBe(1)
@@ -159,7 +152,7 @@ describe.each(fetches)('%s', (_name, fetch, Request) => {
   it('prefers the agent of the call to the global one', async () => {
     const { origin } = await rawServer(echo)
     const [ofCall, globally] = [recyclingAgent(), recyclingAgent()]
-    const [connections, others] = [connectionsOf(ofCall), connectionsOf(globally)]
+    const [connections, others] = [countConnections(ofCall), countConnections(globally)]
     undicis.at(-1)![1].setGlobalDispatcher(globally)
     expect(await (await fetch(origin, { dispatcher: ofCall })).text()).toBe('GET ')
     expect([connections(), others()]).toEqual([1, 0])

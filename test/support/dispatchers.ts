@@ -36,6 +36,13 @@ function ending<D extends Dispatcher>(dispatcher: D): D {
 
 export const recyclingAgent = (options?: RecyclingAgentOptions): RecyclingAgent => ending(new RecyclingAgent(options))
 
+/** @returns how many connections the agent has made since this call */
+export function countConnections(agent: RecyclingAgent): () => number {
+  let count = 0
+  agent.on('connect', () => count++)
+  return () => count
+}
+
 /** For describe.each. */
 export const dispatchers: [name: string, make: MakeDispatcher][] = [
   ["undici's Agent", (options) => ending(new ReferenceAgent(options as Agent.Options))],
