@@ -32,5 +32,6 @@ function download(specifier, prefix) {
     timeout: DOWNLOAD_TIMEOUT_MS,
   })
   if (status === 0) return
-  throw new Error(`${specifier} could not be downloaded into .nodes/: ${error?.message ?? stderr.trim()}`)
+  const reason = error?.message ?? stderr.trim().split('\n', 4).join('; ')
+  throw new Error(`${specifier} could not be downloaded into .nodes/: ${reason}`)
 }
