@@ -1,10 +1,21 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 import { llhttpWasmForVite } from './build/llhttp-wasm.js'
+import { undiciUnderTest } from './build/undici-under-test.js'
+
+/** Layers that know nothing but descriptors. */
+const NATIVE_LAYERS = ['sys', 'socket-pool', 'reactor']
+const isNative = process.env.RECYCLING_AGENT_TRANSPORT !== 'net'
+const excluded = isNative ? [] : NATIVE_LAYERS.map((layer) => `test/${layer}/**`)
+if (!isNative) console.info(`not tried with net sockets: ${excluded.join(', ')}`)
 
 export default defineConfig({
   plugins: [llhttpWasmForVite()],
+  resolve: {
+    alias: [{ find: /^undici$/, replacement: undiciUnderTest }],
+  },
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...excluded],
     // A process per file, since descriptors, native handles and exit hooks belong to a process.
     pool: 'forks',
     testTimeout: 20_000,

@@ -34,6 +34,9 @@ export interface ExitHooks {
   forget(fd: number): void
 }
 
+/** koffi closes a handle that is garbage, and readiness would no longer wake the loop. */
+const wakers = new Set<LoopWaker>()
+
 /**
  * Makes readiness of `fd` end the poll phase of this thread's loop. The watch lasts as long as the environment. `fd`
  * must be open and of a kind that epoll(7) takes: koffi aborts the process when libuv refuses it.
@@ -46,6 +49,7 @@ export function wakeLoopFor(fd: number): LoopWaker {
   const handle = koffi.node.poll(fd, { readable: true }, () => {})
   handle.unref()
   restartWithoutJavaScript(fd)
+  wakers.add(handle)
   return handle
 }
 

@@ -7,6 +7,7 @@ import { RecyclingAgent } from '../../src/index.js'
 import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, rawServer } from '../support/raw-server.js'
+import { itNative } from '../support/transport.js'
 
 expectNoDescriptorLeft()
 
@@ -110,7 +111,7 @@ describe.each(dispatchers)('%s', (_name, make) => {
   })
 })
 
-it('keeps the descriptor of a connection that has ended for the next one', async () => {
+itNative('keeps the descriptor of a connection that has ended for the next one', async () => {
   const { origin, peers } = await rawServer(answering(ok('', 'connection: close\r\n')))
   const agent = recyclingAgent()
   for (let i = 0; i < 5; i++) {

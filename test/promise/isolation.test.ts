@@ -8,9 +8,10 @@ import { get, quiet } from '../support/exchange.js'
 import { startServer, type TestServer } from '../support/leases.js'
 import { bodyOf, filling, type Plan, pathOf, startShufflingServer } from '../support/shuffling-server.js'
 import { clientInode } from '../support/socket-table.js'
+import { describeNative } from '../support/transport.js'
 import { startNodeUpstream, type Upstream } from '../support/upstream.js'
 
-describe('two upstreams', () => {
+describeNative('two upstreams', () => {
   const ROUNDS = 15
 
   interface Observed extends Upstream {

@@ -6,6 +6,7 @@ import { RecyclingAgent } from '../../src/index.js'
 import { Program } from '../support/child.js'
 import { get } from '../support/exchange.js'
 import { inodeOf, socketsOn } from '../support/socket-table.js'
+import { describeNative } from '../support/transport.js'
 import { startNodeUpstream, type Upstream } from '../support/upstream.js'
 
 /** Keeps connections; does not answer to /silent. */
@@ -14,7 +15,7 @@ const startKeepAliveUpstream = (): Promise<Upstream> =>
     if (request.url !== '/silent') response.writeHead(200, { 'content-length': 2 }).end('ok')
   })
 
-describe('a process whose workers alone load the package', () => {
+describeNative('a process whose workers alone load the package', () => {
   const WORKERS = 30
   let program: Program
 

@@ -8,7 +8,9 @@ import { RecyclingAgent } from '../../src/index.js'
 import type { RecycleMode } from '../../src/socket-pool/socket-pool.js'
 import { type ChildResult, Program } from '../support/child.js'
 import { get, quiet } from '../support/exchange.js'
+import { isTried } from '../support/gate.js'
 import { descriptorOf, inodeOf, type SocketRow, socketsOn } from '../support/socket-table.js'
+import { describeNative, whyNotNative } from '../support/transport.js'
 import { nginxCommand, startClosingNginx, startNodeUpstream, type Upstream } from '../support/upstream.js'
 
 const REQUESTS = 40
@@ -21,7 +23,7 @@ else upstreams.push(['nginx', startClosingNginx])
 const hasStrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0
 if (!hasStrace) console.info('calls of socket(2) are counted by inode only: strace is not installed, or may not trace')
 
-describe.each(upstreams)('sequential requests to a closing upstream (%s)', (_name, start) => {
+describeNative.each(upstreams)('sequential requests to a closing upstream (%s)', (_name, start) => {
   let upstream: Upstream
   let strangers = new Set<string>()
   let agent: RecyclingAgent
@@ -117,7 +119,7 @@ describe.each(upstreams)('sequential requests to a closing upstream (%s)', (_nam
   })
 })
 
-describe.runIf(hasStrace)('socket(2), as strace counts it', () => {
+describe.runIf(hasStrace && isTried(whyNotNative))('socket(2), as strace counts it', () => {
   let program: Program
   let upstream: Upstream
   let directory: string

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { llhttpWasmForEsbuild } from '../../build/llhttp-wasm.js'
+import { undiciUnderTest } from '../../build/undici-under-test.js'
 
 // Within the package, so that the programs find its dependencies.
 const cache = fileURLToPath(new URL('../../node_modules/.cache/', import.meta.url))
@@ -46,7 +47,9 @@ export class Program {
       format: 'esm',
       platform: 'node',
       target: 'node20',
-      external: ['koffi', 'undici'],
+      external: ['koffi', 'undici', 'undici-8'],
+      // An alias to itself would be refused.
+      alias: undiciUnderTest === 'undici' ? {} : { undici: undiciUnderTest },
       plugins: [llhttpWasmForEsbuild()],
       logLevel: 'error',
     })

@@ -24,6 +24,7 @@ describe('the hooks on the end of this thread', () => {
 })
 
 describe('a waker', () => {
+  // Held by nobody here: garbage collection must not end the watch.
   it('lets the loop not sleep while its descriptor is readable', async () => {
     const fd = native().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     const address = encodeInternet('127.0.0.1', 0)
