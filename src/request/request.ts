@@ -149,6 +149,8 @@ export class Request implements ExchangeControl, HeaderFields {
 
   onHead(head: ResponseHead): void {
     publishHeaders(this, head)
+    // Whoever was told, here or below, may have ended the request.
+    if (this.isOver) return
     try {
       this.#port.onHead(head)
     } catch (error) {
@@ -159,6 +161,7 @@ export class Request implements ExchangeControl, HeaderFields {
 
   onData(chunk: Buffer): void {
     publishBodyChunkReceived(this, chunk)
+    if (this.isOver) return
     try {
       this.#port.onData(chunk)
     } catch (error) {
@@ -184,12 +187,12 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#carrier = null
     publishHeaders(this, head)
     try {
-      this.#port.onUpgrade(head, socket)
+      if (!this.isOver) this.#port.onUpgrade(head, socket)
     } catch (error) {
       this.fail(error)
     }
     if (this.aborted) {
-      // By the handler, within its callback: nobody has the socket.
+      // Within its callback, or before it: nobody has the socket.
       socket.destroy()
       return
     }
@@ -200,12 +203,12 @@ export class Request implements ExchangeControl, HeaderFields {
 
   onBodySent(chunk: unknown): void {
     publishBodyChunkSent(this, chunk)
-    this.#guard(() => this.#port.onBodySent(chunk))
+    if (!this.isOver) this.#guard(() => this.#port.onBodySent(chunk))
   }
 
   onRequestSent(): void {
     publishBodySent(this)
-    this.#guard(() => this.#port.onRequestSent())
+    if (!this.isOver) this.#guard(() => this.#port.onRequestSent())
   }
 
   pause(): void {
