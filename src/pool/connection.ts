@@ -9,6 +9,7 @@
  * `running` or with somebody else, never in two places.
  */
 import type { Buffer } from 'node:buffer'
+import { publishBeforeConnect, publishConnectError, publishConnected, publishSendHeaders } from '../diagnostics.js'
 import {
   BodyTimeoutError,
   fromProtocolError,
@@ -125,11 +126,13 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#pending = request
     const connect = new TcpConnect(this.#tcp, target, (error, wire) => {
       this.#connect = null
-      if (wire === null) this.#connectFailed(error!)
-      else this.#connected(wire)
+      if (wire === null) this.#connectFailed(error!, target)
+      else this.#connected(wire, target)
     })
     this.#connect = connect
-    connect.start()
+    publishBeforeConnect(request.origin, target)
+    // Whoever was told may have ended it.
+    if (this.#connect === connect) connect.start()
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -282,17 +285,19 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     this.#advance()
   }
 
-  #connected(wire: Wire): void {
+  #connected(wire: Wire, target: TcpTarget): void {
     this.#phase = 'open'
     this.#wire = wire
     this.connectedAt = performance.now()
     wire.listener = this
-    this.#owner.onConnected(this)
-    // A handler of 'connect' may have ended it.
+    publishConnected(this.#pending!.origin, target, wire)
+    // Whoever is told may end it, as may a handler of 'connect'.
+    if (this.isOpen) this.#owner.onConnected(this)
     if (this.isOpen) this.#advance()
   }
 
-  #connectFailed(error: Error): void {
+  #connectFailed(error: Error, target: TcpTarget): void {
+    publishConnectError(this.#pending!.origin, target, error)
     this.#phase = 'closed'
     const request = this.#pending
     this.#pending = null
@@ -353,7 +358,8 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     const { method, path, upgrade, headers } = request
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#patience.forHeaders(request)
-    this.#writer.send(this.#wire!, request, head, payload)
+    publishSendHeaders(request, head, this.#wire!)
+    if (this.isOpen && !request.isOver) this.#writer.send(this.#wire!, request, head, payload)
   }
 
   /** The request was over before anything was written: the connection goes on without it. */
