@@ -342,20 +342,13 @@ export class Connection implements ResponseSink, WireListener, RequestCarrier, W
     const { pipelining, maxRequestsPerClient } = this.#options
     this.#requestCount++
     const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
-    const facts = {
-      method: request.method,
-      wantsTunnel: request.wantsTunnel,
-      reset: request.reset,
-      hasBody: payload.length !== 0,
-    }
+    const { method, path, upgrade, headers, wantsTunnel, reset } = request
+    const facts = { method, wantsTunnel, reset, hasBody: payload.length !== 0 }
     const close = closesBefore(facts, pipelining, isLast)
     this.#isLast ||= close || closesAfter(facts)
     this.#isBlocked = request.blocking
     this.#running.push(request)
-    if (payload.contentType !== null && request.contentType === null) {
-      request.headers.push('content-type', payload.contentType)
-    }
-    const { method, path, upgrade, headers } = request
+    request.adoptContentType(payload.contentType)
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#patience.forHeaders(request)
     publishSendHeaders(request, head, this.#wire!)

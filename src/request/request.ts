@@ -120,6 +120,13 @@ export class Request implements ExchangeControl, HeaderFields {
     return this
   }
 
+  /** The type that the body itself implies is sent unless the caller gave one; once, however often it is sent. */
+  adoptContentType(type: string | null): void {
+    if (type === null || this.contentType !== null) return
+    this.contentType = type
+    this.headers.push('content-type', type)
+  }
+
   /** The request is about to be written. @returns false when it is over already */
   start(carrier: RequestCarrier): boolean {
     // Aborted while it waited to be sent again.
