@@ -24,7 +24,7 @@ import { throwLater } from '../reactor/reactor.js'
 import { classifyBody, destroyBody, type RequestBody } from './body.js'
 import { type ExchangeControl, type HandlerPort, handlerPort } from './handler.js'
 import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
-import { serverName, validate, withQuery } from './validation.js'
+import { isIdempotent, serverName, validate, withQuery } from './validation.js'
 
 /** Told once when a request is over, whatever its end. */
 export interface RequestTracker {
@@ -94,13 +94,12 @@ export class Request implements ExchangeControl, HeaderFields {
     this.body = this.payload.kind === 'none' ? null : this.payload.kind === 'bytes' ? this.payload.bytes : body
     this.upgrade = (upgrade as string | null | undefined) || null
     this.path = query ? withQuery(path, query) : path
-    this.idempotent = options.idempotent ?? (method === 'HEAD' || method === 'GET')
+    this.idempotent = options.idempotent ?? isIdempotent(method)
     this.blocking = options.blocking ?? method !== 'HEAD'
     this.reset = reset ?? null
     addHeaders(this, headers as Parameters<typeof addHeaders>[1])
     this.#port = handlerPort(handler, this.wantsTunnel)
-    this.servername =
-      (options as { servername?: string }).servername || (this.host === null ? null : serverName(this.host))
+    this.servername = (options as { servername?: string }).servername || serverName(this.host)
     if (this.payload.kind === 'stream') this.#watchBody()
     publishCreate(this)
   }

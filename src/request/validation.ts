@@ -57,8 +57,15 @@ export function withQuery(path: string, query: Record<string, unknown>): string 
   return text === '' ? path : `${path}?${text}`
 }
 
-/** The name for TLS's SNI in a Host field's value; '' for an IP literal, which is none (RFC 6066 3). */
-export function serverName(host: string): string {
+/** Methods that may be repeated without harm (RFC 9110 9.2.2), of those that undici takes for it. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'QUERY'])
+
+/** Unless the caller says otherwise; QUERY (draft-ietf-httpbis-safe-method-w-body) as of undici 8. */
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method)
+
+/** The name for TLS's SNI in a Host field's value; `null` where there is none, as in an IP literal (RFC 6066 3). */
+export function serverName(host: string | null): string | null {
+  if (host === null) return null
   const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.split(':', 1)[0]!
-  return isIP(name) === 0 ? name : ''
+  return name === '' || isIP(name) !== 0 ? null : name
 }
