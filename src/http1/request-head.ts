@@ -25,8 +25,9 @@ export function formatHead({ method, path, host, upgrade, close, headers }: Requ
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1]!
-    if (typeof value === 'string') head += `${name}: ${value}\r\n`
-    else for (const element of value) head += `${name}: ${element}\r\n`
+    // Whoever changed the list behind our back may have put other things than strings into it.
+    if (Array.isArray(value)) for (const element of value) head += `${name}: ${element}\r\n`
+    else head += `${name}: ${value}\r\n`
   }
   return head
 }

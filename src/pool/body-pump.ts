@@ -1,6 +1,6 @@
 /** Moves a body from its source to its writer, no faster than the wire takes it. */
 import { RequestAbortedError } from '../errors.js'
-import type { BodyIterable, StreamBody } from '../request/body.js'
+import { type BodyIterable, destroyStream, type StreamBody } from '../request/body.js'
 import type { BodyWriter } from './body-writer.js'
 
 /** Who waits for a body to be sent. One of the two is called, once, unless the pump was cancelled. */
@@ -56,7 +56,7 @@ export class StreamPump implements BodyPump {
 
   cancel(error?: Error): void {
     this.#leave()
-    if (!this.#stream.destroyed) this.#stream.destroy?.(error)
+    destroyStream(this.#stream, error)
   }
 
   #write(chunk: unknown): void {

@@ -10,6 +10,7 @@
  */
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
+import { publishBeforeConnect, publishConnectError, publishConnected, publishSendHeaders } from '../diagnostics.js'
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import { formatHead } from '../http1/request-head.js'
@@ -128,11 +129,17 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   /** Begins to connect, for `request`. */
   open(connector: Connector, request: Request): void {
     this.#pending = request
-    this.#servername = request.servername
-    this.#connecting = connector.connect(request.servername, (error, wire) => {
+    const { origin } = request
+    const servername = request.protocol === 'https:' ? request.servername : null
+    this.#servername = servername
+    publishBeforeConnect(origin, connector, servername)
+    // Whoever was told may have ended it.
+    if (this.#phase !== 'connecting') return
+    this.#connecting = connector.connect(servername, (error, wire) => {
       this.#connecting = null
-      if (wire === null) this.#connectFailed(error!)
-      else this.#connected(wire)
+      if (wire !== null) return this.#connected(wire, connector, origin)
+      publishConnectError(origin, connector, servername, error)
+      this.#connectFailed(error!)
     })
   }
 
@@ -323,17 +330,19 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     return servername === this.#servername || protocol !== 'https:'
   }
 
-  #connected(wire: Wire): void {
+  #connected(wire: Wire, connector: Connector, origin: string): void {
     this.#phase = 'open'
     this.#wire = wire
     this.connectedAt = performance.now()
     wire.listener = this
-    this.#owner.onConnected(this)
-    // A handler of 'connect' may have ended it.
+    publishConnected(origin, connector, this.#servername, wire)
+    // Whoever is told may end it, as may a handler of 'connect'.
+    if (this.isOpen) this.#owner.onConnected(this)
     if (this.isOpen) this.#advance()
   }
 
   #connectFailed(error: Error): void {
+    if (this.#phase === 'closed') return
     this.#phase = 'closed'
     const request = this.#pending
     this.#pending = null
@@ -378,24 +387,18 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const { pipelining, maxRequestsPerClient } = this.#options
     this.#requestCount++
     const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
-    const facts = {
-      method: request.method,
-      wantsTunnel: request.wantsTunnel,
-      reset: request.reset,
-      hasBody: payload.length !== 0,
-    }
+    const { method, path, upgrade, headers, wantsTunnel, reset } = request
+    const facts = { method, wantsTunnel, reset, hasBody: payload.length !== 0 }
     const close = closesBefore(facts, pipelining, isLast)
     this.#isLast ||= close || closesAfter(facts)
     this.#isBlocked = request.blocking
     this.#running.push(request)
-    if (payload.contentType !== null && request.contentType === null) {
-      request.headers.push('content-type', payload.contentType)
-    }
-    const { method, path, upgrade, headers } = request
+    request.adoptContentType(payload.contentType)
     const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#patience.forHeaders(request)
     if (request.typeOfService != null) this.#wire!.setTypeOfService(request.typeOfService)
-    this.#writer.send(this.#wire!, request, head, payload)
+    publishSendHeaders(request, head, this.#wire!)
+    if (this.isOpen && !request.isOver) this.#writer.send(this.#wire!, request, head, payload)
   }
 
   /** The request was over before anything was written: the connection goes on without it. */

@@ -80,6 +80,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   #size = 0
   #needsDrain = false
   #isClosing = false
+  #destroyedWith: Error | null = null
 
   constructor(origin: URL, transport: Transport, options: OriginPoolOptions, events: PoolEvents) {
     this.origin = origin
@@ -128,7 +129,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     const request = new Request(this.origin.origin, this.origin.protocol, options, handler, this)
     this.#size++
     this.#transport.scheduler.hold()
-    this.#place(request)
+    // A subscriber of undici's diagnostics channels, told of the request, may have destroyed us.
+    if (this.#destroyedWith !== null) request.fail(this.#destroyedWith)
+    else this.#place(request)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }
@@ -143,6 +146,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** Fails all requests, and ends all connections at once. */
   destroy(error: Error): void {
     this.#isClosing = true
+    this.#destroyedWith = error
     const queue = this.#takeQueue()
     for (const request of queue) {
       request.fail(error)

@@ -42,8 +42,8 @@ export class RequestWriter implements PumpOwner {
    *
    * @throws RequestContentLengthMismatchError when it is not as long as announced, InvalidArgumentError for its type
    */
-  open({ method, contentLength, payload }: Request): Payload {
-    const opened = openBody(payload)
+  open({ method, contentLength, contentType, payload }: Request): Payload {
+    const opened = openBody(payload, contentType !== null)
     const { length } = opened
     const isAsAnnounced = contentLength === null || length === null || length === 0 || contentLength === length
     if (isAsAnnounced || UNCHECKED_METHODS.has(method)) return opened

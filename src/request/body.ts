@@ -1,4 +1,5 @@
 /** The kinds of request body that undici takes, told apart once (undici core/request.js and core/util.js). */
+import { IncomingMessage } from 'node:http'
 import { InvalidArgumentError } from '../errors.js'
 import { isFieldValue } from './header-validation.js'
 import { encodeFormData, type FormDataLike } from './multipart.js'
@@ -55,9 +56,6 @@ const bytesBody = (bytes: Uint8Array): RequestBody => (bytes.byteLength === 0 ? 
 /** A body that is read while it is sent: it cannot be sent twice, nor share its connection with other requests. */
 export const isOneShot = ({ kind }: RequestBody): boolean => kind === 'stream' || kind === 'iterable' || kind === 'form'
 
-/** Its length may become known within this tick: undici waits so long before it sends. */
-export const mayLearnLength = ({ kind }: RequestBody): boolean => kind === 'stream' || kind === 'iterable'
-
 /** A body in the form in which it is sent. */
 export interface Payload {
   /** In bytes; `null` when only reading it will tell. */
@@ -67,8 +65,11 @@ export interface Payload {
   source: Uint8Array | StreamBody | BodyIterable | null
 }
 
-/** @throws InvalidArgumentError for a Blob whose type cannot be sent */
-export function openBody(body: RequestBody): Payload {
+/**
+ * @param hasContentType the caller gave one: the body's own is of no interest
+ * @throws InvalidArgumentError for a Blob whose type cannot be sent
+ */
+export function openBody(body: RequestBody, hasContentType: boolean): Payload {
   switch (body.kind) {
     case 'none':
       return { length: 0, contentType: null, source: null }
@@ -81,9 +82,9 @@ export function openBody(body: RequestBody): Payload {
     case 'iterable':
       return { length: null, contentType: null, source: body.iterable }
     case 'blob': {
-      const type = body.blob.type ? `${body.blob.type}` : null
+      const type = body.blob.type && !hasContentType ? `${body.blob.type}` : null
       if (type !== null && !isFieldValue(type)) throw new InvalidArgumentError('invalid content-type header')
-      return { length: body.blob.size, contentType: type, source: readBlob(body.blob) }
+      return { length: body.blob.size ?? null, contentType: type, source: readBlob(body.blob) }
     }
     case 'form': {
       const { length, contentType, chunks } = encodeFormData(body.form)
@@ -107,12 +108,13 @@ export const isStream = (input: unknown): input is StreamBody =>
   typeof (input as Partial<StreamBody>).pipe === 'function' &&
   typeof (input as Partial<StreamBody>).on === 'function'
 
+const FORM_DATA_METHODS = ['append', 'delete', 'get', 'getAll', 'has', 'set', Symbol.iterator]
+
+/** By its looks: undici's class and that of Node are not the same. */
 function isFormData(input: unknown): input is FormDataLike {
   if (typeof input !== 'object' || input === null) return false
-  const { append, entries, getAll, [Symbol.toStringTag]: tag } = input as Record<string | symbol, unknown>
-  return (
-    tag === 'FormData' && typeof append === 'function' && typeof getAll === 'function' && typeof entries === 'function'
-  )
+  const form = input as Record<string | symbol, unknown>
+  return form[Symbol.toStringTag] === 'FormData' && FORM_DATA_METHODS.every((name) => typeof form[name] === 'function')
 }
 
 function isBlob(input: unknown): input is Blob {
@@ -123,13 +125,20 @@ function isBlob(input: unknown): input is Blob {
 }
 
 function isIterable(input: unknown): input is BodyIterable {
-  if (typeof input !== 'object' || input === null) return false
   const { [Symbol.iterator]: iterator, [Symbol.asyncIterator]: asyncIterator } = input as Record<symbol, unknown>
   return typeof iterator === 'function' || typeof asyncIterator === 'function'
 }
 
-/** Destroys a stream body that is not going to be read to its end (undici core/util.js, destroy). */
+/** Destroys a stream body that is not going to be read to its end. */
 export function destroyBody(body: RequestBody, error?: Error): void {
-  if (body.kind !== 'stream' || body.stream.destroyed) return
-  body.stream.destroy?.(error)
+  if (body.kind === 'stream') destroyStream(body.stream, error)
+}
+
+/** No-op for a stream that is destroyed. */
+export function destroyStream(stream: StreamBody, error?: Error): void {
+  if (stream.destroyed) return
+  // A request that a server received would take its connection along, on which the response is still to be sent: a
+  // proxy's 502 (undici core/util.js, destroy). One with a status code is a response: its connection is to end.
+  if (stream instanceof IncomingMessage && !stream.statusCode) (stream as { socket: unknown }).socket = null
+  stream.destroy?.(error)
 }

@@ -107,9 +107,20 @@ class RequestController implements Dispatcher.DispatchController {
     return this.#rawHeaders
   }
 
+  /** Interceptors may change what the handlers above them see, as they may with undici's controllers. */
+  set rawHeaders(fields: Buffer[] | null) {
+    this.#head = null
+    this.#rawHeaders = fields
+  }
+
   get rawTrailers(): Buffer[] | null {
     this.#rawTrailers ??= this.#trailers?.toRaw() ?? null
     return this.#rawTrailers
+  }
+
+  set rawTrailers(fields: Buffer[] | null) {
+    this.#trailers = null
+    this.#rawTrailers = fields
   }
 
   pause(): void {
@@ -137,6 +148,7 @@ class RequestController implements Dispatcher.DispatchController {
 
   noteTrailers(fields: FieldSection): void {
     this.#trailers = fields
+    this.#rawTrailers = null
   }
 
   /** A pause during a 1xx does not outlive it. */

@@ -2,34 +2,36 @@
 import { randomUUID } from 'node:crypto'
 
 /** What undici's FormData and Node's have in common. */
-export interface FormDataLike {
-  entries(): Iterable<[string, string | Blob]>
-}
+export type FormDataLike = Iterable<[name: string, value: string | Blob]>
 
 export interface EncodedForm {
   contentType: string
-  /** In bytes. */
-  length: number
+  /** In bytes; `null` when a part does not know its own. */
+  length: number | null
   chunks: AsyncIterable<Uint8Array>
 }
 
 export function encodeFormData(form: FormDataLike): EncodedForm {
   const boundary = `----formdata-${randomUUID()}`
   const parts: (Uint8Array | Blob)[] = []
-  for (const [name, value] of form.entries()) {
+  for (const [name, value] of form) {
     const disposition = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(normalize(name))}"`
     if (typeof value === 'string') {
       parts.push(Buffer.from(`${disposition}\r\n\r\n${normalize(value)}\r\n`))
     } else {
-      const filename = 'name' in value ? String(value.name) : 'blob'
+      const { name: filename } = value as Partial<File>
+      const parameter = filename ? `; filename="${escapeName(filename)}"` : ''
       const type = value.type || 'application/octet-stream'
-      parts.push(Buffer.from(`${disposition}; filename="${escapeName(filename)}"\r\nContent-Type: ${type}\r\n\r\n`))
+      parts.push(Buffer.from(`${disposition}${parameter}\r\nContent-Type: ${type}\r\n\r\n`))
       parts.push(value, Buffer.from('\r\n'))
     }
   }
   parts.push(Buffer.from(`--${boundary}--\r\n`))
-  let length = 0
-  for (const part of parts) length += part instanceof Uint8Array ? part.byteLength : part.size
+  let length: number | null = 0
+  for (const part of parts) {
+    const size: unknown = part instanceof Uint8Array ? part.byteLength : part.size
+    length = length === null || typeof size !== 'number' ? null : length + size
+  }
   return { contentType: `multipart/form-data; boundary=${boundary}`, length, chunks: read(parts) }
 }
 

@@ -6,17 +6,25 @@
  * throws aborts its own request and nothing else.
  */
 import type { Buffer } from 'node:buffer'
-import { isIP } from 'node:net'
-import { stringify } from 'node:querystring'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { InvalidArgumentError, RequestAbortedError } from '../errors.js'
+import {
+  publishBodyChunkReceived,
+  publishBodyChunkSent,
+  publishBodySent,
+  publishCreate,
+  publishError,
+  publishHeaders,
+  publishTrailers,
+} from '../diagnostics.js'
+import { RequestAbortedError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { throwLater } from '../reactor/scheduler.js'
 import { classifyBody, destroyBody, type RequestBody } from './body.js'
 import { type ExchangeControl, type HandlerPort, handlerPort } from './handler.js'
-import { addHeader, addHeaders, type HeaderFields, isFieldValue, isToken } from './header-validation.js'
+import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
+import { isIdempotent, serverName, validate, withQuery } from './validation.js'
 
 /** Told once when a request is over, whatever its end. */
 export interface RequestTracker {
@@ -30,8 +38,6 @@ export interface RequestCarrier {
   /** The request was aborted, and its handler knows it. */
   requestAborted(request: Request): void
 }
-
-const INVALID_PATH = /[^\u0021-\u00ff]/
 
 export class Request implements ExchangeControl, HeaderFields {
   readonly origin: string
@@ -88,14 +94,14 @@ export class Request implements ExchangeControl, HeaderFields {
     this.body = this.payload.kind === 'none' ? null : this.payload.kind === 'bytes' ? this.payload.bytes : body
     this.upgrade = (upgrade as string | null | undefined) || null
     this.path = query ? withQuery(path, query) : path
-    this.idempotent = options.idempotent ?? (method === 'HEAD' || method === 'GET')
+    this.idempotent = options.idempotent ?? isIdempotent(method)
     this.blocking = options.blocking ?? method !== 'HEAD'
     this.reset = reset ?? null
     addHeaders(this, headers as Parameters<typeof addHeaders>[1])
     this.#port = handlerPort(handler, this.wantsTunnel)
-    this.servername =
-      (options as { servername?: string }).servername || (this.host === null ? null : serverName(this.host))
+    this.servername = (options as { servername?: string }).servername || serverName(this.host)
     if (this.payload.kind === 'stream') this.#watchBody()
+    publishCreate(this)
   }
 
   /** The connection stops being HTTP if the peer agrees. */
@@ -111,6 +117,13 @@ export class Request implements ExchangeControl, HeaderFields {
   addHeader(name: string, value: unknown): this {
     addHeader(this, name, value)
     return this
+  }
+
+  /** The type that the body itself implies is sent unless the caller gave one; once, however often it is sent. */
+  adoptContentType(type: string | null): void {
+    if (type === null || this.contentType !== null) return
+    this.contentType = type
+    this.headers.push('content-type', type)
   }
 
   /** The request is about to be written. @returns false when it is over already */
@@ -141,6 +154,9 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   onHead(head: ResponseHead): void {
+    publishHeaders(this, head)
+    // Whoever was told, here or below, may have ended the request.
+    if (this.isOver) return
     try {
       this.#port.onHead(head)
     } catch (error) {
@@ -150,6 +166,8 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   onData(chunk: Buffer): void {
+    publishBodyChunkReceived(this, chunk)
+    if (this.isOver) return
     try {
       this.#port.onData(chunk)
     } catch (error) {
@@ -161,6 +179,7 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#leaveBody()
     this.completed = true
     this.#carrier = null
+    publishTrailers(this, trailers)
     try {
       this.#port.onEnd(trailers)
     } catch (error) {
@@ -172,22 +191,30 @@ export class Request implements ExchangeControl, HeaderFields {
   onUpgrade(head: ResponseHead, socket: Duplex): void {
     this.#leaveBody()
     this.#carrier = null
+    publishHeaders(this, head)
     try {
-      this.#port.onUpgrade(head, socket)
-      this.completed = true
+      if (!this.isOver) this.#port.onUpgrade(head, socket)
     } catch (error) {
-      this.#deliverError(error)
-      socket.destroy()
+      this.fail(error)
     }
+    if (this.aborted) {
+      // Within its callback, or before it: nobody has the socket.
+      socket.destroy()
+      return
+    }
+    this.completed = true
+    publishTrailers(this, null)
     this.#tracker.requestOver(this)
   }
 
   onBodySent(chunk: unknown): void {
-    this.#guard(() => this.#port.onBodySent(chunk))
+    publishBodyChunkSent(this, chunk)
+    if (!this.isOver) this.#guard(() => this.#port.onBodySent(chunk))
   }
 
   onRequestSent(): void {
-    this.#guard(() => this.#port.onRequestSent())
+    publishBodySent(this)
+    if (!this.isOver) this.#guard(() => this.#port.onRequestSent())
   }
 
   pause(): void {
@@ -220,6 +247,7 @@ export class Request implements ExchangeControl, HeaderFields {
 
   #deliverError(error: unknown): void {
     this.aborted = true
+    publishError(this, error)
     try {
       this.#port.onError(error)
     } catch (thrown) {
@@ -266,49 +294,3 @@ export class Request implements ExchangeControl, HeaderFields {
 }
 
 function ignore(): void {}
-
-function validate(options: Dispatcher.DispatchOptions): void {
-  const { path, method, upgrade, headersTimeout, bodyTimeout, reset, expectContinue, throwOnError } = options
-  const { typeOfService } = options
-  if (typeof path !== 'string') throw new InvalidArgumentError('path must be a string')
-  if (path[0] !== '/' && !path.startsWith('http://') && !path.startsWith('https://') && method !== 'CONNECT') {
-    throw new InvalidArgumentError('path must be an absolute URL or start with a slash')
-  }
-  if (INVALID_PATH.test(path)) throw new InvalidArgumentError('invalid request path')
-  if (typeof method !== 'string') throw new InvalidArgumentError('method must be a string')
-  if (!isToken(method)) throw new InvalidArgumentError('invalid request method')
-  if (upgrade && typeof upgrade !== 'string') throw new InvalidArgumentError('upgrade must be a string')
-  if (upgrade && !isFieldValue(upgrade as string)) throw new InvalidArgumentError('invalid upgrade header')
-  assertTimeout('headersTimeout', headersTimeout)
-  assertTimeout('bodyTimeout', bodyTimeout)
-  if (reset != null && typeof reset !== 'boolean') throw new InvalidArgumentError('invalid reset')
-  if (expectContinue != null && typeof expectContinue !== 'boolean') {
-    throw new InvalidArgumentError('invalid expectContinue')
-  }
-  if (throwOnError != null) throw new InvalidArgumentError('invalid throwOnError')
-  const { maxRedirections } = options as { maxRedirections?: unknown }
-  if (maxRedirections != null && maxRedirections !== 0) {
-    throw new InvalidArgumentError('maxRedirections is not supported, use the redirect interceptor')
-  }
-  if (typeOfService != null && (!Number.isInteger(typeOfService) || typeOfService < 0 || typeOfService > 255)) {
-    throw new InvalidArgumentError('typeOfService must be an integer between 0 and 255')
-  }
-}
-
-function assertTimeout(name: string, value: number | null | undefined): void {
-  if (value != null && (!Number.isFinite(value) || value < 0)) throw new InvalidArgumentError(`invalid ${name}`)
-}
-
-function withQuery(path: string, query: Record<string, unknown>): string {
-  if (path.includes('?') || path.includes('#')) {
-    throw new Error('Query params cannot be passed when url already contains "?" or "#".')
-  }
-  const text = stringify(query as Parameters<typeof stringify>[0])
-  return text === '' ? path : `${path}?${text}`
-}
-
-/** The name for TLS's SNI in a Host field's value; '' for an IP literal, which is none (RFC 6066 3). */
-function serverName(host: string): string {
-  const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.split(':', 1)[0]!
-  return isIP(name) === 0 ? name : ''
-}

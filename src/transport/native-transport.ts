@@ -70,10 +70,13 @@ export class NativeTransport implements Transport {
 class TcpConnector implements Connector {
   readonly #tcp: Tcp
   readonly #target: Target
+  readonly localAddress: string | undefined
+  readonly connectFunction = undefined
 
   constructor(tcp: Tcp, target: Target) {
     this.#tcp = tcp
     this.#target = target
+    this.localAddress = target.localAddress
   }
 
   connect(_servername: string | null, callback: ConnectCallback): Connecting {

@@ -28,7 +28,8 @@ export class StreamConnector implements Connector {
   readonly #environment: StreamEnvironment
   readonly #target: Target
   readonly #makeConnect: () => ConnectFunction
-  #connect: ConnectFunction | undefined
+  readonly localAddress: string | undefined
+  connectFunction: ConnectFunction | undefined
   readonly #timeoutMs: number
 
   /**
@@ -38,6 +39,7 @@ export class StreamConnector implements Connector {
   constructor(environment: StreamEnvironment, target: Target, makeConnect: () => ConnectFunction, timeoutMs: number) {
     this.#environment = environment
     this.#target = target
+    this.localAddress = target.localAddress
     this.#makeConnect = makeConnect
     this.#timeoutMs = timeoutMs
   }
@@ -45,8 +47,8 @@ export class StreamConnector implements Connector {
   connect(servername: string | null, callback: ConnectCallback): Connecting {
     const connecting = new StreamConnect(this.#environment, this.#target, this.#timeoutMs, callback)
     connecting.start((done) => {
-      this.#connect ??= this.#makeConnect()
-      return this.#connect(connectParameters(this.#target, servername), done)
+      this.connectFunction ??= this.#makeConnect()
+      return this.connectFunction(connectParameters(this.#target, servername), done)
     })
     return connecting
   }

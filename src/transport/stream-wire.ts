@@ -73,6 +73,10 @@ export class StreamWire implements Wire {
     return info as SocketInfo
   }
 
+  get socket(): object {
+    return this.#stream
+  }
+
   receive(window: Buffer): number {
     const chunk = this.#read(window.length)
     if (typeof chunk === 'number') return chunk

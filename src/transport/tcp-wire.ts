@@ -11,6 +11,7 @@ import { Lingering } from './lingering.js'
 import { Loan, socketOf } from './loan.js'
 import type { Tcp } from './tcp.js'
 import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from './wire.js'
+import { WireSocket } from './wire-socket.js'
 
 /** Room for a request's head; what is longer goes through memory of its own. */
 const SCRATCH_SIZE = 16_384
@@ -41,6 +42,7 @@ export class TcpWire implements Wire, ReadinessListener {
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
   #queue: Uint8Array[] | null = null
+  #socket: WireSocket | null = null
   #bytesRead = 0
   #bytesWritten = 0
 
@@ -70,6 +72,11 @@ export class TcpWire implements Wire, ReadinessListener {
       info.remoteFamily = peer.address.includes(':') ? 'IPv6' : 'IPv4'
     }
     return info
+  }
+
+  get socket(): object {
+    this.#socket ??= new WireSocket(this)
+    return this.#socket
   }
 
   onReadiness(flags: number): void {

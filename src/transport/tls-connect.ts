@@ -18,12 +18,15 @@ export class TlsConnector implements Connector {
   readonly #tcp: Tcp
   readonly #target: Target
   readonly #secure: SecureOptions
+  readonly localAddress: string | undefined
+  readonly connectFunction = undefined
   /** It holds the cache of sessions, which is one origin's. */
   #connect: buildConnector.connector | undefined
 
   constructor(tcp: Tcp, target: Target, secure: SecureOptions) {
     this.#tcp = tcp
     this.#target = target
+    this.localAddress = target.localAddress
     this.#secure = secure
   }
 

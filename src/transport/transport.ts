@@ -44,6 +44,9 @@ export interface Connecting {
 
 /** Makes the connections to one target. */
 export interface Connector {
+  readonly localAddress: string | undefined
+  /** What makes them, where it is a function. */
+  readonly connectFunction: ConnectFunction | undefined
   /**
    * Begins to connect. Calls back once, never from within this call.
    *

@@ -39,6 +39,12 @@ export interface Wire {
   /** Why the last receive or send failed. */
   readonly error: Error | null
   readonly info: SocketInfo
+  /**
+   * The connection for the eyes of others, one object for its life: a net.Socket, or what has its `remoteAddress`,
+   * `remotePort`, `remoteFamily`, `localAddress`, `localPort` and `alpnProtocol`. To be asked for only when somebody
+   * wants to see it: it is not made before that.
+   */
+  readonly socket: object
   /** Receives into `window`. @returns the number of bytes, or one of {@link Received} */
   receive(window: Buffer): number
   /** Receives up to `limit` bytes into memory of their own. @returns the bytes, or one of {@link Received} */

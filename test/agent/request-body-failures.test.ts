@@ -1,7 +1,9 @@
 /** Request bodies that fail, that are not as long as announced, or that nobody waits for any more. */
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { Readable } from 'node:stream'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { dispatchers, expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, type RawServer, rawServer } from '../support/raw-server.js'
@@ -191,5 +193,26 @@ describe.each(dispatchers)('%s', (_name, make) => {
     await done
     if (!stream.closed) await once(stream, 'close')
     expect(server.requests).toEqual([])
+  })
+
+  it("leaves the connection of a server's request that was a body: the failure can be answered there", async () => {
+    const upstream = await rawServer(async (peer) => {
+      await peer.received(/\r\n\r\n/)
+      peer.socket.resetAndDestroy()
+    })
+    const dispatcher = make()
+    const proxy = createServer((request, response) => {
+      const { handler, done } = recording('legacy')
+      dispatcher.dispatch({ origin: upstream.origin, path: '/', method: 'POST', body: request }, handler)
+      void done.then((events) => response.writeHead(502, { connection: 'close' }).end(events.at(-1)?.join()))
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    const client = connect((proxy.address() as AddressInfo).port, '127.0.0.1')
+    // More is announced than is sent before the answer.
+    client.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc')
+    let answer = ''
+    for await (const bytes of client) answer += bytes
+    expect(answer).toMatch(/^HTTP\/1\.1 502 .*ECONNRESET/s)
   })
 })

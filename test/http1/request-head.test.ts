@@ -55,6 +55,11 @@ describe('formatHead', () => {
       { headers: ['Cookie', ['a=1', '', 'b=2'], 'x', []] },
       `${start}Cookie: a=1\r\nCookie: \r\nCookie: b=2\r\n`,
     ],
+    [
+      'writes what is no string as one, as undici does: subscribers may have put it there',
+      { headers: ['a', 1 as unknown as string, 'b', null as unknown as string] },
+      `${start}a: 1\r\nb: null\r\n`,
+    ],
   ])('%s', (_, head, text) => {
     expect(formatHead({ ...plain, ...head })).toBe(text)
   })

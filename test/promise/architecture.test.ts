@@ -17,10 +17,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'dispatcher-base': ['dispatcher-core', 'options', 'errors'],
   'dispatcher-core': ['options', 'pool', 'request', 'transport', 'errors', 'socket-pool'],
   options: ['pool', 'request', 'transport', 'errors', 'socket-pool'],
-  pool: ['request', 'transport', 'errors', 'http1', 'reactor', 'socket-pool', 'sys'],
-  request: ['transport', 'errors', 'http1', 'reactor'],
+  pool: ['request', 'transport', 'diagnostics', 'errors', 'http1', 'reactor', 'socket-pool', 'sys'],
+  request: ['transport', 'diagnostics', 'errors', 'http1', 'reactor'],
   transport: ['errors', 'reactor', 'socket-pool', 'sys'],
   errors: ['http1'],
+  diagnostics: [],
   http1: [],
   reactor: ['socket-pool', 'sys'],
   'socket-pool': ['sys'],
@@ -114,6 +115,10 @@ describe('imports', () => {
   it('of http1/ are node:buffer and the wasm module: it does no I/O', () => {
     const external = new Set(inLayer('http1').flatMap(({ external }) => external))
     expect([...external].sort()).toEqual(['node:buffer', 'virtual:llhttp-wasm'])
+  })
+
+  it('of diagnostics are node:diagnostics_channel: it knows no request', () => {
+    expect(inLayer('diagnostics').flatMap(({ external }) => external)).toEqual(['node:diagnostics_channel'])
   })
 
   it('name koffi in sys/ only', () => {

@@ -1,0 +1,61 @@
+/** Kinds of bodies that are told by their looks, and the form in which they are sent. */
+import { describe, expect, it } from 'vitest'
+import { InvalidArgumentError } from '../../src/errors.js'
+import { classifyBody, openBody } from '../../src/request/body.js'
+
+const method = (): void => {}
+
+const formLike = {
+  append: method,
+  delete: method,
+  get: method,
+  getAll: method,
+  has: method,
+  set: method,
+  [Symbol.toStringTag]: 'FormData',
+  [Symbol.iterator]: () => [][Symbol.iterator](),
+}
+
+const blobLike = (type: unknown): object => ({
+  type,
+  stream: () => new Blob(['ab']).stream(),
+  [Symbol.toStringTag]: 'Blob',
+})
+
+describe('classifyBody', () => {
+  it.each<[what: string, input: unknown, kind: string]>([
+    ["undici's and Node's FormData by their methods", formLike, 'form'],
+    ['a File-like by its tag', { arrayBuffer: method, [Symbol.toStringTag]: 'File' }, 'blob'],
+    [
+      'what has the tag of a form, but not its methods',
+      { [Symbol.toStringTag]: 'FormData', *[Symbol.iterator]() {} },
+      'iterable',
+    ],
+    ['a Map', new Map(), 'iterable'],
+    ['a function that is iterable', Object.assign(method.bind(null), { *[Symbol.iterator]() {} }), 'iterable'],
+    ['what can be piped and listened to, before all else', { ...formLike, pipe: method, on: method }, 'stream'],
+  ])('knows %s', (_what, input, kind) => {
+    expect(classifyBody(input).kind).toBe(kind)
+  })
+
+  it.each([1, true, {}, method, Symbol('s'), { pipe: method }, new Date(), Promise.resolve()])(
+    'refuses %s',
+    (input) => {
+      expect(() => classifyBody(input)).toThrow(InvalidArgumentError)
+    },
+  )
+})
+
+describe('openBody', () => {
+  it('looks at the type of a Blob only when the caller gave none', () => {
+    const blob = classifyBody(blobLike('text/plain\r\nx: y'))
+    expect(() => openBody(blob, false)).toThrow(new InvalidArgumentError('invalid content-type header'))
+    expect(openBody(blob, true).contentType).toBeNull()
+    expect(openBody(classifyBody(blobLike('text/plain')), false).contentType).toBe('text/plain')
+    expect(openBody(classifyBody(blobLike('')), false).contentType).toBeNull()
+  })
+
+  it('does not know the length of a Blob-like that does not tell its size', () => {
+    expect(openBody(classifyBody(blobLike('')), false).length).toBeNull()
+  })
+})
