@@ -5,32 +5,15 @@
  * Knows nothing of HTTP. Invariant: a descriptor is leased, idle or closed, and is only ever leased again for the
  * peer that it was created for (the ISN rule, see peer.ts).
  */
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  IP_TOS,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
-  IPPROTO_TCP,
-  IPV6_TCLASS,
-  SHUT_WR,
-  SO_KEEPALIVE,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-  SOL_SOCKET,
-  TCP_KEEPIDLE,
-  TCP_NODELAY,
-} from '../sys/constants.js'
+import { AF_UNIX, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from '../sys/constants.js'
 import { type ExitHooks, exitHooks } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
-import { decodeInternet, type Endpoint, encodeUnspecified, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
+import { decodeInternet, type Endpoint, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
 import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
 import { IdleDescriptors } from './idle-descriptors.js'
 import { Peer, type PeerAddress } from './peer.js'
+import { configureTcp, createSocket, dissolve, setTypeOfService } from './sockets.js'
 
 /**
  * What becomes of a socket after use.
@@ -82,18 +65,12 @@ export interface SocketPoolStats {
   leased: number
 }
 
-/** {@link SocketPool.assertDissolves} has found that it works. */
-let dissolves = false
-
-const ONE = Buffer.from(new Int32Array([1]).buffer)
-
 export class SocketPool {
   readonly #native: Native = native()
   readonly #hooks: ExitHooks = exitHooks()
-  readonly #unspecified = encodeUnspecified()
   readonly #isDatagram: boolean
-  readonly #keepAlive: boolean
-  readonly #keepIdleSeconds: number
+  /** `null`: no SO_KEEPALIVE. */
+  readonly #keepAliveSeconds: number | null
   readonly #maxIdle: number
   readonly #idleTimeoutMs: number
   #idleTimer: NodeJS.Timeout | null = null
@@ -130,8 +107,7 @@ export class SocketPool {
     this.#mode = recycle
     this.#maxIdle = maxIdleSockets
     this.#idleTimeoutMs = idleSocketTimeout
-    this.#keepAlive = keepAlive
-    this.#keepIdleSeconds = Math.floor(keepAliveInitialDelay / 1000)
+    this.#keepAliveSeconds = keepAlive ? Math.floor(keepAliveInitialDelay / 1000) : null
     this.#observer = observer
   }
 
@@ -200,17 +176,9 @@ export class SocketPool {
     return this.#native.errno()
   }
 
-  /** IP_TOS, or IPV6_TCLASS, for this lease: ip(7). As far as the kernel allows it: errors are of no consequence. */
+  /** IP_TOS, or IPV6_TCLASS, for this lease (ip(7)), as far as the kernel allows it. */
   setTypeOfService(descriptor: Descriptor, value: number): void {
-    const isIPv6 = descriptor.peer.domain === AF_INET6
-    const option = Buffer.from(new Int32Array([value]).buffer)
-    this.#native.setsockopt(
-      descriptor.fd,
-      isIPv6 ? IPPROTO_IPV6 : IPPROTO_IP,
-      isIPv6 ? IPV6_TCLASS : IP_TOS,
-      option,
-      option.length,
-    )
+    setTypeOfService(descriptor.fd, descriptor.peer.domain, value)
     descriptor.typeOfService = value
   }
 
@@ -335,7 +303,7 @@ export class SocketPool {
   }
 
   #dissolve(fd: number): boolean {
-    if (this.#native.connect(fd, this.#unspecified, this.#unspecified.length) === 0) return true
+    if (dissolve(fd)) return true
     this.#refused++
     return false
   }
@@ -346,7 +314,7 @@ export class SocketPool {
     this.#hooks.closeOnExit(fd)
     const descriptor = new Descriptor(fd, peer)
     try {
-      if (!this.#isDatagram && peer.domain !== AF_UNIX) this.#configure(fd)
+      if (!this.#isDatagram && peer.domain !== AF_UNIX) configureTcp(fd, this.#keepAliveSeconds)
       if (peer.local !== null && this.#native.bind(fd, peer.local, peer.local.length) !== 0) {
         throw systemError(this.#native.errno(), 'bind', peer.localTarget ?? undefined)
       }
@@ -362,8 +330,7 @@ export class SocketPool {
   }
 
   #socket(domain: number): number {
-    const type = (this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC
-    return this.#newDescriptor('socket', () => this.#native.socket(domain, type, 0))
+    return this.#newDescriptor('socket', () => createSocket(domain, this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM))
   }
 
   /** A new descriptor; where there is none left, idle ones of other peers are worth less than this. */
@@ -377,41 +344,11 @@ export class SocketPool {
     }
   }
 
-  #configure(fd: number): void {
-    this.#native.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, ONE, ONE.length)
-    if (!this.#keepAlive) return
-    this.#native.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, ONE, ONE.length)
-    if (this.#keepIdleSeconds < 1) return
-    const seconds = Buffer.from(new Int32Array([this.#keepIdleSeconds]).buffer)
-    this.#native.setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds, seconds.length)
-  }
-
-  /**
-   * gVisor and other sandboxes refuse AF_UNSPEC: tries it on a socket of its own, once per thread.
-   *
-   * @throws a Node-style system error when the kernel refuses, and where koffi cannot be loaded
-   */
-  static assertDissolves(): void {
-    if (dissolves) return
-    const { socket, connect, close, errno } = native()
-    const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)
-    // Too few descriptors now do not mean that it never works.
-    if (fd < 0) return
-    const unspecified = encodeUnspecified()
-    const error = connect(fd, unspecified, unspecified.length) === 0 ? null : systemError(errno(), 'connect')
-    close(fd)
-    if (error !== null) throw error
-    dissolves = true
-  }
-
-  /** The same, on a socket that has nothing to lose. */
+  /** gVisor and other sandboxes refuse AF_UNSPEC: found out once, on a socket that has nothing to lose. */
   #probe(fd: number, peer: Peer): void {
     if (this.#mode === 'off' || peer.domain === AF_UNIX) return
     this.#probed = true
-    if (this.#native.connect(fd, this.#unspecified, this.#unspecified.length) !== 0) {
-      this.#refused++
-      this.#mode = 'off'
-    }
+    if (!this.#dissolve(fd)) this.#mode = 'off'
   }
 
   #evict(): void {

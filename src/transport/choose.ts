@@ -1,5 +1,6 @@
 /** Which transport a dispatcher gets: recycled descriptors where the system has them, ordinary sockets elsewhere. */
-import { SocketPool } from '../socket-pool/socket-pool.js'
+import type { SocketPoolOptions } from '../socket-pool/socket-pool.js'
+import { assertDissolves } from '../socket-pool/sockets.js'
 import { NativeTransport } from './native-transport.js'
 import { NetTransport } from './net-transport.js'
 import type { ConnectFunction, ConnectOptions, Transport } from './transport.js'
@@ -15,15 +16,13 @@ export type TransportName = 'native' | 'net'
 /** The environment variable that asks for `net`, for programs whose code is not to be changed. */
 const VARIABLE = 'RECYCLING_AGENT_TRANSPORT'
 
-export interface TransportOptions extends SocketPoolOptionsOfAgent {
+export interface TransportOptions extends SocketPoolOptions {
   /** `undefined`: what is possible. */
   transport: TransportName | undefined
   /** A user's function, or `null`. */
   connect: ConnectFunction | null
   connectOptions: ConnectOptions
 }
-
-type SocketPoolOptionsOfAgent = ConstructorParameters<typeof SocketPool>[0] & object
 
 /** Why there is no recycling in this process; `null` while it is possible. */
 let obstacle: string | null = null
@@ -40,7 +39,7 @@ export function createTransport(options: TransportOptions): Transport {
     try {
       assertLinux()
       const native = new NativeTransport(options, connect, connectOptions)
-      if (options.recycle !== 'off') SocketPool.assertDissolves()
+      if (options.recycle !== 'off') assertDissolves()
       return native
     } catch (error) {
       obstacle = error instanceof Error ? error.message : String(error)
