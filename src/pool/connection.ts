@@ -10,13 +10,12 @@
  */
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
-import { publishBeforeConnect, publishConnectError, publishConnected, publishSendHeaders } from '../diagnostics.js'
+import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
-import { formatHead } from '../http1/request-head.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { Task } from '../reactor/scheduler.js'
-import { destroyBody, isOneShot, type Payload } from '../request/body.js'
+import { isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
 import type { Connecting, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
@@ -33,7 +32,6 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   connectedAt = 0
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
-  readonly #hostHeader: string
   readonly #options: ConnectionOptions
   readonly #receiver: Receiver
   readonly #writer: RequestWriter
@@ -72,12 +70,11 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   ) {
     this.#owner = owner
     this.#transport = transport
-    this.#hostHeader = hostHeader
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(transport.deadlines, options, (awaited) => this.#onImpatience(awaited))
-    this.#writer = new RequestWriter(this, options.strictContentLength)
+    this.#writer = new RequestWriter(this, hostHeader, options.strictContentLength)
   }
 
   get isOpen(): boolean {
@@ -169,10 +166,10 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const unsent = this.#takeRequests()
     const wasOpen = this.#phase === 'open'
     this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
-    failAll(unsent, error)
+    for (const request of unsent) request.fail(error)
     this.#writer.cancel(error)
     const run = (): void => {
-      failAll(running, error)
+      for (const request of running) request.fail(error)
       if (wasOpen) this.#owner.onDisconnected(this, error, [])
     }
     if (running.length === 0) run()
@@ -378,32 +375,27 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
       payload = this.#writer.open(request)
     } catch (error) {
       request.fail(error)
-      return this.#notStarted(request)
+      return this.#notStarted()
     }
     this.#starting = request
     const isWanted = request.start(this)
     this.#starting = null
-    if (!isWanted || this.#phase !== 'open') return this.#notStarted(request)
+    if (!isWanted || this.#phase !== 'open') return this.#notStarted()
     const { pipelining, maxRequestsPerClient } = this.#options
     this.#requestCount++
     const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
-    const { method, path, upgrade, headers, wantsTunnel, reset } = request
+    const { method, wantsTunnel, reset } = request
     const facts = { method, wantsTunnel, reset, hasBody: payload.length !== 0 }
     const close = closesBefore(facts, pipelining, isLast)
     this.#isLast ||= close || closesAfter(facts)
     this.#isBlocked = request.blocking
     this.#running.push(request)
-    request.adoptContentType(payload.contentType)
-    const head = formatHead({ method, path, host: request.host ?? this.#hostHeader, upgrade, close, headers })
     if (this.#running.length === 1) this.#patience.forHeaders(request)
-    if (request.typeOfService != null) this.#wire!.setTypeOfService(request.typeOfService)
-    publishSendHeaders(request, head, this.#wire!)
-    if (this.isOpen && !request.isOver) this.#writer.send(this.#wire!, request, head, payload)
+    this.#writer.send(this.#wire!, request, close, payload)
   }
 
   /** The request was over before anything was written: the connection goes on without it. */
-  #notStarted(request: Request): void {
-    destroyBody(request.payload)
+  #notStarted(): void {
     if (this.#phase === 'open' && this.#running.length === 0) this.#nextResponse()
   }
 
@@ -459,9 +451,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     this.#end(null)
     const error = reason instanceof Error ? reason : undefined
     if (wasWritten && error !== undefined) {
-      const first = requests.shift()!
-      first.fail(error)
-      destroyBody(first.payload, error)
+      requests.shift()!.fail(error)
     }
     this.#writer.cancel(error)
     this.#owner.onDisconnected(this, reason, requests)
@@ -487,12 +477,5 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     if (initiator === null) this.#wire?.abort()
     else this.#wire?.finish(initiator)
     this.#wire = null
-  }
-}
-
-function failAll(requests: readonly Request[], error: Error): void {
-  for (const request of requests) {
-    request.fail(error)
-    destroyBody(request.payload, error)
   }
 }

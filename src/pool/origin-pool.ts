@@ -5,7 +5,6 @@
  */
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
-import { destroyBody } from '../request/body.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
@@ -148,10 +147,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#isClosing = true
     this.#destroyedWith = error
     const queue = this.#takeQueue()
-    for (const request of queue) {
-      request.fail(error)
-      destroyBody(request.payload, error)
-    }
+    for (const request of queue) request.fail(error)
     for (const connection of [...this.#connections]) connection.destroy(error)
     this.#connections.clear()
   }
@@ -173,10 +169,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
-    for (const request of failed) {
-      request.fail(error)
-      destroyBody(request.payload, error)
-    }
+    for (const request of failed) request.fail(error)
     this.#events.onConnectionError(this.origin, error)
     this.#serveQueue()
   }

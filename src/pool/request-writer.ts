@@ -1,7 +1,8 @@
 /** The sending half of a connection: a request's head and body onto the wire, one request at a time. */
 import { Buffer } from 'node:buffer'
+import { publishSendHeaders } from '../diagnostics.js'
 import { RequestContentLengthMismatchError } from '../errors.js'
-import { framingLine, requestFraming } from '../http1/request-head.js'
+import { formatHead, framingLine, requestFraming } from '../http1/request-head.js'
 import { isStream, openBody, type Payload } from '../request/body.js'
 import type { Request } from '../request/request.js'
 import type { Wire } from '../transport/wire.js'
@@ -10,6 +11,7 @@ import { BodyWriter } from './body-writer.js'
 
 /** Who waits for a body that is sent piece by piece. */
 export interface WriterOwner {
+  readonly isOpen: boolean
   /** The last byte was handed to the wire. Not called for bodies that {@link RequestWriter.send} sends at once. */
   onWritten(): void
 }
@@ -22,13 +24,18 @@ const UNCHECKED_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'
 
 export class RequestWriter implements PumpOwner {
   readonly #owner: WriterOwner
+  readonly #hostHeader: string
   readonly #strict: boolean
   #request: Request | null = null
   #pump: BodyPump | null = null
 
-  /** @param strict a body that is not as long as announced is an error, not a warning */
-  constructor(owner: WriterOwner, strict: boolean) {
+  /**
+   * @param hostHeader for requests that bring none
+   * @param strict a body that is not as long as announced is an error, not a warning
+   */
+  constructor(owner: WriterOwner, hostHeader: string, strict: boolean) {
     this.#owner = owner
+    this.#hostHeader = hostHeader
     this.#strict = strict
   }
 
@@ -53,8 +60,15 @@ export class RequestWriter implements PumpOwner {
     return opened
   }
 
-  /** @param head as formatHead() returns it */
-  send(wire: Wire, request: Request, head: string, { source, length }: Payload): void {
+  /** @param close say that no further request follows on the connection */
+  send(wire: Wire, request: Request, close: boolean, { source, length, contentType }: Payload): void {
+    request.adoptContentType(contentType)
+    const { method, path, host, upgrade, headers, typeOfService } = request
+    const head = formatHead({ method, path, host: host ?? this.#hostHeader, upgrade, close, headers })
+    if (typeOfService != null) wire.setTypeOfService(typeOfService)
+    publishSendHeaders(request, head, wire)
+    // Whoever was told may have ended the request, or its connection.
+    if (request.isOver || !this.#owner.isOpen) return
     const framing = requestFraming(request.method, length, request.contentLength)
     if (source === null || length === 0) {
       wire.sendLatin1(`${head}${framingLine(framing)}`, false)

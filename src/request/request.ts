@@ -230,14 +230,19 @@ export class Request implements ExchangeControl, HeaderFields {
   abort(reason?: unknown): void {
     if (this.isOver) return
     const carrier = this.#carrier
-    this.fail(reason || new RequestAbortedError())
+    this.#end(reason || new RequestAbortedError())
     destroyBody(this.payload)
     carrier?.requestAborted(this)
   }
 
-  /** Ends the request with an error. No-op when it is over. */
+  /** Ends the request, and its body, with an error. No-op when it is over. */
   fail(error: unknown): void {
     if (this.isOver) return
+    this.#end(error)
+    destroyBody(this.payload, error instanceof Error ? error : undefined)
+  }
+
+  #end(error: unknown): void {
     this.#leaveBody()
     this.aborted = true
     this.#carrier = null
