@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/sdk-trace-node'
 import { Agent, type Dispatcher, fetch, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { onMessage } from '../support/channels.js'
 import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
@@ -110,31 +111,37 @@ describe.each(dispatchers)('%s', (name, make) => {
 })
 
 describe('the span is that of undici for', () => {
-  const exchanges: [what: string, serve: (peer: RawPeer) => unknown, options: object][] = [
-    ['a response', answering(ok()), { method: 'GET' }],
-    [
-      'an error status',
-      answering('HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n'),
-      { method: 'PUT', body: 'x' },
-    ],
-    ['a method of its own', answering(ok()), { method: 'PURGE' }],
-    ['a connection that is lost', failing, { method: 'GET' }],
-    ['a timeout', () => {}, { method: 'GET', headersTimeout: 10 }],
-    ['an abort', () => {}, { method: 'GET', signal: AbortSignal.timeout(100) }],
-    ['a refused connection', () => {}, { method: 'GET', origin: 'http://127.0.0.1:1' }],
-    ['a name that nobody has', () => {}, { method: 'GET', origin: 'http://name.invalid' }],
+  type Options = Partial<Dispatcher.RequestOptions> & { isAborted?: boolean }
+  const unavailable = 'HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n'
+  const silent = (): void => {}
+
+  /** With what is to be found in `error.type`. */
+  const exchanges: [what: string, serve: (peer: RawPeer) => unknown, options: Options, errorType?: string][] = [
+    ['a response', answering(ok()), {}],
+    ['an error status', answering(unavailable), { method: 'PUT', body: 'x' }, '503'],
+    ['a method of its own', answering(ok()), { method: 'PURGE' as 'GET' }],
+    ['a connection that is lost', failing, {}, 'UND_ERR_SOCKET'],
+    ['a timeout', silent, { headersTimeout: 10 }, 'UND_ERR_HEADERS_TIMEOUT'],
+    ['an abort', silent, { isAborted: true }],
+    ['a refused connection', silent, { origin: 'http://127.0.0.1:1' }, 'ECONNREFUSED'],
+    ['a Unix socket that is not there', silent, { origin: 'http://a.test' }, 'ENOENT'],
   ]
 
-  it.each(exchanges)('%s', async (_what, serve, options) => {
+  it.each(exchanges)('%s', async (what, serve, { isAborted = false, ...options }, errorType) => {
     const { origin } = await rawServer(serve)
     const run = async (dispatcher: Dispatcher): Promise<void> => {
+      const controller = new AbortController()
+      const { signal } = controller
+      if (isAborted) onMessage('undici:request:bodySent', () => controller.abort())
       await dispatcher
-        .request({ origin, path: '/', ...options } as Dispatcher.RequestOptions)
+        .request({ origin, path: '/', method: 'GET', signal, ...options } as Dispatcher.RequestOptions)
         .then(({ body }) => body.dump())
         .catch(() => {})
       await dispatcher.destroy()
     }
-    const expected = await spanOf(() => run(new Agent()))
-    expect(await spanOf(() => run(recyclingAgent()))).toEqual(expected)
+    const agentOptions = what.startsWith('a Unix') ? { socketPath: '/nowhere' } : {}
+    const expected = await spanOf(() => run(new Agent(agentOptions)))
+    expect(expected.attributes['error.type']).toBe(errorType)
+    expect(await spanOf(() => run(recyclingAgent(agentOptions)))).toEqual(expected)
   })
 })
