@@ -1,12 +1,16 @@
 /** RecyclingAgent: undici's Agent over recycled descriptors, as users hold it. */
 import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
+import type { SingleConnectionStats } from './dispatcher-core.js'
 import { type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 
-/** What {@link RecyclingAgent.stats} returns: undici's PoolStats by origin, and the counters of the socket pool. */
-export type AgentStats = { readonly [origin: `http${string}`]: OriginStats } & {
+/**
+ * What {@link RecyclingAgent.stats} returns: undici's PoolStats by origin, or its ClientStats with `connections: 1`; and
+ * the counters of the socket pool.
+ */
+export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | SingleConnectionStats } & {
   /** Not enumerable, so that whoever walks over the origins meets origins only. */
   readonly sockets: SocketPoolStats
 }

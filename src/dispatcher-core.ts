@@ -15,6 +15,21 @@ export type DispatcherEvents = Omit<PoolEvents, 'onIdle'>
 /** Unused pools are forgotten when there are this many origins, and whenever their number has doubled since. */
 const SWEEP_AT = 64
 
+/** As undici's ClientStats: what an agent with `connections: 1` shows of an origin. */
+export interface SingleConnectionStats {
+  connected: boolean
+  /** Requests that have not been written. */
+  pending: number
+  /** Requests that were written and not answered. */
+  running: number
+  /** All requests. */
+  size: number
+}
+
+function ofSingleConnection({ connected, pending, running, size }: OriginStats): SingleConnectionStats {
+  return { connected: connected > 0, pending, running, size }
+}
+
 export class DispatcherCore implements PoolEvents {
   isClosed = false
   isDestroyed = false
@@ -34,9 +49,11 @@ export class DispatcherCore implements PoolEvents {
     this.#transport = createTransport(options)
   }
 
-  get stats(): Record<string, OriginStats> {
-    const stats: Record<string, OriginStats> = {}
-    for (const [origin, pool] of this.#pools) if (!pool.isUnused) stats[origin] = pool.stats
+  get stats(): Record<string, OriginStats | SingleConnectionStats> {
+    const stats: Record<string, OriginStats | SingleConnectionStats> = {}
+    for (const [origin, pool] of this.#pools) {
+      if (!pool.isUnused) stats[origin] = this.#options.connections === 1 ? ofSingleConnection(pool.stats) : pool.stats
+    }
     return stats
   }
 

@@ -172,6 +172,7 @@ describe.each(dispatchers)('%s', (name, make) => {
 
   it.each([
     ['no limit', {}, { connected: 1, free: 0, pending: 0, queued: 0, running: 1, size: 1 }],
+    ['one connection', { connections: 1 }, { connected: true, pending: 0, running: 1, size: 1 }],
     ['two connections', { connections: 2 }, { connected: 1, free: 0, pending: 0, queued: 0, running: 1, size: 1 }],
   ])('counts with %s', async (_what, options, counts) => {
     const { origin, peer } = await rawServer(() => {})

@@ -9,9 +9,9 @@ const source = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** From top to bottom. A file may import from its own layer and from those below it that its entry names. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  index: ['install', 'agent', 'recycling-pool', 'options', 'pool', 'transport', 'socket-pool'],
+  index: ['install', 'agent', 'dispatcher-core', 'recycling-pool', 'options', 'pool', 'transport', 'socket-pool'],
   install: ['agent', 'errors'],
-  agent: ['dispatcher-base', 'options', 'pool', 'socket-pool'],
+  agent: ['dispatcher-base', 'dispatcher-core', 'options', 'pool', 'socket-pool'],
   'recycling-pool': ['dispatcher-base', 'dispatcher-core', 'undici-members', 'options', 'pool', 'socket-pool'],
   'undici-members': ['pool'],
   'dispatcher-base': ['dispatcher-core', 'options', 'errors'],
