@@ -81,7 +81,9 @@ export class RequestWriter implements PumpOwner {
       const writer = new BodyWriter(wire, request, head, framing, this.#strict)
       this.#request = request
       this.#pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
-      this.#pump.start()
+      const pump = this.#pump
+      // The source is the caller's code.
+      request.run(() => pump.start())
     }
   }
 

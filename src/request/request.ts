@@ -5,6 +5,7 @@
  * Invariant: the handler hears of the end exactly once, by its end callback or its error callback. A handler that
  * throws aborts its own request and nothing else.
  */
+import { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -39,6 +40,9 @@ export interface RequestCarrier {
   requestAborted(request: Request): void
 }
 
+/** Nobody has to be told when it is collected: to arrange for that costs more than the request. */
+const UNWATCHED = { requireManualDestroy: true }
+
 export class Request implements ExchangeControl, HeaderFields {
   readonly origin: string
   readonly protocol: string
@@ -66,6 +70,8 @@ export class Request implements ExchangeControl, HeaderFields {
   /** The handler does not take more of the response for now. */
   isPaused = false
   readonly #port: HandlerPort
+  /** Its callbacks run in the async context of dispatch(), whatever brings them about. */
+  readonly #context = new AsyncResource('RecyclingAgentRequest', UNWATCHED)
   readonly #tracker: RequestTracker
   #carrier: RequestCarrier | null = null
   #bodyError: Error | null = null
@@ -126,6 +132,11 @@ export class Request implements ExchangeControl, HeaderFields {
     this.headers.push('content-type', type)
   }
 
+  /** Runs what belongs to the request, and is not one of its callbacks, in its async context. */
+  run(work: () => void): void {
+    this.#context.runInAsyncScope(work)
+  }
+
   /** The request is about to be written. @returns false when it is over already */
   start(carrier: RequestCarrier): boolean {
     // Aborted while it waited to be sent again.
@@ -137,7 +148,7 @@ export class Request implements ExchangeControl, HeaderFields {
       return false
     }
     try {
-      this.#port.onStart(this)
+      this.#context.runInAsyncScope(this.#port.onStart, this.#port, this)
     } catch (error) {
       this.fail(error)
     }
@@ -150,7 +161,7 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   onResponseBegin(): void {
-    this.#guard(() => this.#port.onResponseBegin())
+    this.#guard(this.#port.onResponseBegin)
   }
 
   onHead(head: ResponseHead): void {
@@ -158,7 +169,7 @@ export class Request implements ExchangeControl, HeaderFields {
     // Whoever was told, here or below, may have ended the request.
     if (this.isOver) return
     try {
-      this.#port.onHead(head)
+      this.#context.runInAsyncScope(this.#port.onHead, this.#port, head)
     } catch (error) {
       this.abort(error)
     }
@@ -169,7 +180,7 @@ export class Request implements ExchangeControl, HeaderFields {
     publishBodyChunkReceived(this, chunk)
     if (this.isOver) return
     try {
-      this.#port.onData(chunk)
+      this.#context.runInAsyncScope(this.#port.onData, this.#port, chunk)
     } catch (error) {
       this.abort(error)
     }
@@ -181,7 +192,7 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#carrier = null
     publishTrailers(this, trailers)
     try {
-      this.#port.onEnd(trailers)
+      this.#context.runInAsyncScope(this.#port.onEnd, this.#port, trailers)
     } catch (error) {
       this.#deliverError(error)
     }
@@ -193,7 +204,7 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#carrier = null
     publishHeaders(this, head)
     try {
-      if (!this.isOver) this.#port.onUpgrade(head, socket)
+      if (!this.isOver) this.#context.runInAsyncScope(this.#port.onUpgrade, this.#port, head, socket)
     } catch (error) {
       this.fail(error)
     }
@@ -209,12 +220,12 @@ export class Request implements ExchangeControl, HeaderFields {
 
   onBodySent(chunk: unknown): void {
     publishBodyChunkSent(this, chunk)
-    if (!this.isOver) this.#guard(() => this.#port.onBodySent(chunk))
+    if (!this.isOver) this.#guard(this.#port.onBodySent, chunk)
   }
 
   onRequestSent(): void {
     publishBodySent(this)
-    if (!this.isOver) this.#guard(() => this.#port.onRequestSent())
+    if (!this.isOver) this.#guard(this.#port.onRequestSent)
   }
 
   pause(): void {
@@ -254,16 +265,16 @@ export class Request implements ExchangeControl, HeaderFields {
     this.aborted = true
     publishError(this, error)
     try {
-      this.#port.onError(error)
+      this.#context.runInAsyncScope(this.#port.onError, this.#port, error)
     } catch (thrown) {
       // An error callback may not throw; undici lets it surface as an uncaught exception.
       throwLater(thrown)
     }
   }
 
-  #guard(call: () => void): void {
+  #guard(callback: (argument: unknown) => void, argument?: unknown): void {
     try {
-      call()
+      this.#context.runInAsyncScope(callback, this.#port, argument)
     } catch (error) {
       this.abort(error)
     }
