@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { RecyclingAgent } from '../../src/index.js'
 import { Program } from '../support/child.js'
 import { get } from '../support/exchange.js'
+import { isNative } from '../support/transport.js'
 
 const MEBIBYTE = 1 << 20
 
@@ -113,7 +114,8 @@ describe('responses that nobody reads', () => {
     for (let i = 0; i < 200; i++) expect(await get(agent, origin)).toBe('small')
     const gained = memory() - before
     expect(Math.max(...received)).toBeLessThanOrEqual(65_536)
-    expect(gained).toBeLessThan(PAUSED * 3 * 65_536)
+    // A net socket reads on until its own buffer is full, too.
+    expect(gained).toBeLessThan(PAUSED * (isNative ? 3 : 4) * 65_536)
     for (const controller of controllers) controller.resume()
     await Promise.all(ended)
     expect(received).toEqual(received.map(() => 10 * MEBIBYTE))
