@@ -29,6 +29,8 @@ type Stream = Duplex &
 
 export class StreamWire implements Wire {
   isPeerClosed = false
+  /** From Node.js 26 on, `read()` returns one of the buffers that have come, not all of them. */
+  readonly isEmptyAfterShortRead = false
   error: Error | null = null
   listener: WireListener | null = null
   readonly #stream: Stream

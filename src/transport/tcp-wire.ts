@@ -37,6 +37,7 @@ function ignore(): void {}
 export class TcpWire implements Wire, ReadinessListener {
   listener: WireListener | null = null
   isPeerClosed = false
+  readonly isEmptyAfterShortRead = true
   error: Error | null = null
   readonly #native: Native = native()
   readonly #tcp: Tcp

@@ -34,6 +34,8 @@ export interface Wire {
   listener: WireListener | null
   /** The peer's FIN has arrived; there may still be bytes before it. */
   readonly isPeerClosed: boolean
+  /** Less than was asked for means that there is nothing left to receive. */
+  readonly isEmptyAfterShortRead: boolean
   /** Bytes wait for room in the kernel's send buffer. */
   readonly isBlocked: boolean
   /** Why the last receive or send failed. */
