@@ -94,7 +94,7 @@ export class Request implements ExchangeControl, HeaderFields {
     addHeaders(this, headers as Parameters<typeof addHeaders>[1])
     this.#port = handlerPort(handler, this.wantsTunnel)
     this.servername =
-      (options as { servername?: string }).servername || (this.host === null ? null : serverName(this.host))
+      (options as { servername?: string }).servername || (this.host === null ? null : serverName(this.host)) || null
     if (this.payload.kind === 'stream') this.#watchBody()
   }
 
