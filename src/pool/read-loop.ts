@@ -46,8 +46,8 @@ export function readWhatIsThere(wire: Wire, reader: ResponseReader): ReadEnd | P
     if (length === Received.End) return ReadEnd.Fin
     if (length === Received.Failed) return ReadEnd.Failed
     if (error !== null) return error
-    // A short read emptied the socket (epoll(7)); only a FIN behind it is worth another call.
-    if (length < capacity && !wire.isPeerClosed) return ReadEnd.Empty
+    // A short read emptied the socket (epoll(7)); only what ended it is worth another call.
+    if (length < capacity && !wire.isPeerClosed && wire.error === null) return ReadEnd.Empty
     budget -= length
     if (budget <= 0) return ReadEnd.Budget
   }
