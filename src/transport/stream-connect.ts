@@ -3,7 +3,8 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { ConnectTimeoutError, NotSupportedError } from '../errors.js'
+import type { buildConnector } from 'undici'
+import { ConnectTimeoutError, NotSupportedError, socketError } from '../errors.js'
 import { Deadline, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
@@ -60,6 +61,8 @@ class StreamConnect implements Connecting {
   readonly #timeout = new Deadline(() => this.#onTimeout())
   /** What the function returned: a socket on its way, as far as one can tell. */
   #socket: Partial<Socket> | null = null
+  /** What was handed over. */
+  #stream: Duplex | null = null
   #isStarting = false
   #isOver = false
 
@@ -70,7 +73,7 @@ class StreamConnect implements Connecting {
     this.#callback = callback
   }
 
-  start(connect: (done: (...result: [Error, null] | [null, Socket]) => void) => unknown): void {
+  start(connect: (done: buildConnector.Callback) => unknown): void {
     this.#isStarting = true
     this.#environment.deadlines.start(this.#timeout, this.#timeoutMs)
     try {
@@ -78,9 +81,9 @@ class StreamConnect implements Connecting {
       const returned = inRootContext(() => connect((error, socket) => this.#connected(error, socket)))
       this.#socket = returned as Partial<Socket> | null
       // A function that is async fails by its promise.
-      if (returned instanceof Promise) returned.catch((error) => this.#end(error, null))
+      if (returned instanceof Promise) returned.catch((error) => this.#fail(error))
     } catch (error) {
-      this.#end(error as Error, null)
+      this.#fail(error)
     }
     this.#isStarting = false
   }
@@ -92,12 +95,17 @@ class StreamConnect implements Connecting {
     this.#socket?.destroy?.()
   }
 
-  #connected(error: Error | null, socket: Duplex | null): void {
-    if (socket === null || error !== null) return this.#end(error ?? new TypeError('connect made no socket'), null)
-    const isHttp2 = (socket as Partial<TLSSocket>).alpnProtocol === 'h2'
-    if (this.#isOver || isHttp2) socket.on('error', () => {}).destroy()
-    if (isHttp2) this.#end(new NotSupportedError('connect has made a connection for HTTP/2'), null)
-    else if (!this.#isOver) this.#end(null, socket)
+  /** A user's function may call this as it likes: too late, twice, with `undefined` for what is not there. */
+  #connected(error: Error | null | undefined, socket: Duplex | null | undefined): void {
+    if (error || !socket) return this.#fail(error)
+    if (this.#stream === socket) return
+    const objection = objectionTo(socket)
+    if (!this.#isOver && objection === null) {
+      this.#stream = socket
+      return this.#end(null, socket)
+    }
+    socket.on('error', () => {}).destroy()
+    this.#fail(objection)
   }
 
   #onTimeout(): void {
@@ -109,6 +117,11 @@ class StreamConnect implements Connecting {
       new ConnectTimeoutError(`Connect Timeout Error (attempted ${attempted}, timeout: ${this.#timeoutMs}ms)`),
       null,
     )
+  }
+
+  /** @param reason as it is told, if there is one */
+  #fail(reason: unknown): void {
+    this.#end((reason || new TypeError('connect made no socket')) as Error, null)
   }
 
   #end(error: Error | null, stream: Duplex | null): void {
@@ -126,4 +139,13 @@ class StreamConnect implements Connecting {
     if (this.#isStarting) scheduler.later({ run })
     else run()
   }
+}
+
+/** Why a stream cannot be a connection (undici client-h1, connectH1); `null` when it can. */
+function objectionTo(stream: Duplex): Error | null {
+  if ((stream as Partial<TLSSocket>).alpnProtocol === 'h2') {
+    return new NotSupportedError('connect has made a connection for HTTP/2')
+  }
+  if (stream.errored) return stream.errored
+  return stream.destroyed ? socketError('destroyed', null) : null
 }
