@@ -32,7 +32,7 @@ export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | Sin
 export class RecyclingAgent extends DispatcherBase {
   /**
    * @throws InvalidArgumentError with undici's words for an invalid option
-   * @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing
+   * @throws where `transport: 'native'` was asked for, but sockets cannot be recycled
    */
   constructor(options: RecyclingAgentOptions = {}) {
     super(resolveOptions(options))

@@ -20,7 +20,7 @@ export abstract class DispatcherBase extends Dispatcher {
   private closeCallbacks: EndCallback[] | null = null
   private destroyCallbacks: EndCallback[] | null = null
 
-  /** @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing */
+  /** @throws where `transport: 'native'` was asked for, but sockets cannot be recycled */
   constructor(options: ResolvedOptions) {
     super()
     this.resolved = options

@@ -38,7 +38,7 @@ export class RecyclingPool extends DispatcherBase {
   /**
    * @param origin scheme, host and port
    * @throws InvalidArgumentError with undici's words for an invalid origin or option
-   * @throws where `transport: 'native'` was asked for, and koffi or a symbol of the node binary is missing
+   * @throws where `transport: 'native'` was asked for, but sockets cannot be recycled
    */
   constructor(origin: string | URL, options: RecyclingPoolOptions = {}) {
     // undici's dispatchers hand on to their factories what they were given themselves.

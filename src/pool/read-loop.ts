@@ -46,8 +46,9 @@ export function readWhatIsThere(wire: Wire, reader: ResponseReader): ReadEnd | P
     if (length === Received.End) return ReadEnd.Fin
     if (length === Received.Failed) return ReadEnd.Failed
     if (error !== null) return error
-    // A short read emptied a socket (epoll(7)); only a FIN behind it is worth another call.
-    if (length < capacity && wire.isEmptyAfterShortRead && !wire.isPeerClosed) return ReadEnd.Empty
+    // A short read emptied a socket (epoll(7)); only what ended it is worth another call.
+    const mayBeEmpty = length < capacity && wire.isEmptyAfterShortRead
+    if (mayBeEmpty && !wire.isPeerClosed && wire.error === null) return ReadEnd.Empty
     budget -= length
     if (budget <= 0) return ReadEnd.Budget
   }

@@ -29,18 +29,16 @@ let obstacle: string | null = null
 let hasWarned = false
 
 /**
- * @throws where `native` was asked for and koffi or a symbol of the process is missing
+ * @throws where `native` was asked for and the system is not Linux, koffi or a symbol of the process is missing, or the
+ *   kernel refuses to dissolve sockets
  */
 export function createTransport(options: TransportOptions): Transport {
   const { transport, connect, connectOptions } = options
-  if (transport === 'native') return new NativeTransport(options, connect, connectOptions)
+  if (transport === 'native') return createNative(options)
   if (transport === 'net' || process.env[VARIABLE] === 'net') return new NetTransport(connect, connectOptions)
   if (obstacle === null) {
     try {
-      assertLinux()
-      const native = new NativeTransport(options, connect, connectOptions)
-      if (options.recycle !== 'off') assertDissolves()
-      return native
+      return createNative(options)
     } catch (error) {
       obstacle = error instanceof Error ? error.message : String(error)
     }
@@ -49,8 +47,11 @@ export function createTransport(options: TransportOptions): Transport {
   return new NetTransport(connect, connectOptions)
 }
 
-function assertLinux(): void {
+/** @throws where sockets cannot be recycled; without recycling nothing is asked of the kernel but what it is for */
+function createNative(options: TransportOptions): NativeTransport {
   if (process.platform !== 'linux') throw new Error(`${process.platform} is not Linux`)
+  if (options.recycle !== 'off') assertDissolves()
+  return new NativeTransport(options, options.connect, options.connectOptions)
 }
 
 function warnOnce(reason: string): void {

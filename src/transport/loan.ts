@@ -48,6 +48,11 @@ export class Loan implements StreamOwner {
     this.#tcp.sockets.discard(this.#descriptor)
   }
 
+  /** On the socket itself, which both descriptors share; so that the pool knows what the next lease has to undo. */
+  setTypeOfService(value: number): void {
+    if (value !== this.#descriptor.typeOfService) this.#tcp.sockets.setTypeOfService(this.#descriptor, value)
+  }
+
   #takeBack(initiator: Initiator | null): void {
     try {
       this.#tcp.sockets.takeBack(this.#descriptor)

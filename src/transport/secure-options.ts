@@ -1,5 +1,5 @@
 /** TLS options with one SecureContext for all connections: to read the certificate authorities costs more than a handshake. */
-import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls'
+import tls, { type ConnectionOptions, type SecureContext } from 'node:tls'
 import type { ConnectOptions } from './transport.js'
 
 export class SecureOptions {
@@ -14,7 +14,8 @@ export class SecureOptions {
   /** The options with their SecureContext. @throws what `tls.createSecureContext` throws */
   get(): ConnectOptions {
     const options = this.#options as ConnectionOptions
-    this.#context ??= options.secureContext ?? createSecureContext(options)
+    // As tls.connect() does it, whose default can be assigned.
+    this.#context ??= options.secureContext ?? tls.createSecureContext({ ciphers: tls.DEFAULT_CIPHERS, ...options })
     return { ...this.#options, secureContext: this.#context }
   }
 }

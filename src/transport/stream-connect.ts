@@ -1,9 +1,9 @@
 /** Connecting by a connector of undici's signature: ordinary sockets of Node's, or a user's `connect` function. */
-
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { connectTimeoutError, isTimeout, NotSupportedError } from '../errors.js'
+import type { buildConnector } from 'undici'
+import { connectTimeoutError, isTimeout, NotSupportedError, socketError } from '../errors.js'
 import { Deadline, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
@@ -62,6 +62,8 @@ class StreamConnect implements Connecting {
   readonly #timeout = new Deadline(() => this.#onTimeout())
   /** What the function returned: a socket on its way, as far as one can tell. */
   #socket: Partial<Socket> | null = null
+  /** What was handed over. */
+  #stream: Duplex | null = null
   #isStarting = false
   #isOver = false
 
@@ -72,7 +74,7 @@ class StreamConnect implements Connecting {
     this.#callback = callback
   }
 
-  start(connect: (done: (...result: [Error, null] | [null, Socket]) => void) => unknown): void {
+  start(connect: (done: buildConnector.Callback) => unknown): void {
     this.#isStarting = true
     this.#environment.deadlines.start(this.#timeout, this.#timeoutMs)
     try {
@@ -80,9 +82,9 @@ class StreamConnect implements Connecting {
       const returned = inRootContext(() => connect((error, socket) => this.#connected(error, socket)))
       this.#socket = returned as Partial<Socket> | null
       // A function that is async fails by its promise.
-      if (returned instanceof Promise) returned.catch((error) => this.#end(error, null))
+      if (returned instanceof Promise) returned.catch((error) => this.#fail(error))
     } catch (error) {
-      this.#end(error as Error, null)
+      this.#fail(error)
     }
     this.#isStarting = false
   }
@@ -94,12 +96,17 @@ class StreamConnect implements Connecting {
     this.#socket?.destroy?.()
   }
 
-  #connected(error: Error | null, socket: Duplex | null): void {
-    if (socket === null || error !== null) return this.#failed(error ?? new TypeError('connect made no socket'))
-    const isHttp2 = (socket as Partial<TLSSocket>).alpnProtocol === 'h2'
-    if (this.#isOver || isHttp2) socket.on('error', () => {}).destroy()
-    if (isHttp2) this.#end(new NotSupportedError('connect has made a connection for HTTP/2'), null)
-    else if (!this.#isOver) this.#end(null, socket)
+  /** A user's function may call this as it likes: too late, twice, with `undefined` for what is not there. */
+  #connected(error: Error | null | undefined, socket: Duplex | null | undefined): void {
+    if (error || !socket) return this.#fail(error)
+    if (this.#stream === socket) return
+    const objection = objectionTo(socket)
+    if (!this.#isOver && objection === null) {
+      this.#stream = socket
+      return this.#end(null, socket)
+    }
+    socket.on('error', () => {}).destroy()
+    this.#fail(objection)
   }
 
   #onTimeout(): void {
@@ -113,7 +120,9 @@ class StreamConnect implements Connecting {
     return connectTimeoutError(attempts, `${hostname}:${port}`, this.#timeoutMs)
   }
 
-  #failed(error: Error): void {
+  /** @param reason as it is told, if there is one */
+  #fail(reason: unknown): void {
+    const error = (reason || new TypeError('connect made no socket')) as Error
     const isLate = this.#timeoutMs > 0 && isTimeout(error)
     this.#end(isLate ? Object.assign(this.#timeoutError(), { cause: error }) : error, null)
   }
@@ -133,4 +142,13 @@ class StreamConnect implements Connecting {
     if (this.#isStarting) scheduler.later({ run })
     else run()
   }
+}
+
+/** Why a stream cannot be a connection (undici client-h1, connectH1); `null` when it can. */
+function objectionTo(stream: Duplex): Error | null {
+  if ((stream as Partial<TLSSocket>).alpnProtocol === 'h2') {
+    return new NotSupportedError('connect has made a connection for HTTP/2')
+  }
+  if (stream.errored) return stream.errored
+  return stream.destroyed ? socketError('destroyed', null) : null
 }

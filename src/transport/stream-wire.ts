@@ -14,6 +14,8 @@ export interface StreamOwner {
   ended(initiator: Initiator | null): void
   /** The stream has been given to the user, for good. */
   handedOver(): void
+  /** See {@link Wire.setTypeOfService}. */
+  setTypeOfService(value: number): void
 }
 
 /** Not every Duplex has what sockets have. */
@@ -24,11 +26,10 @@ type Stream = Duplex &
     remoteAddress?: string
     remotePort?: number
     remoteFamily?: string
-    setTypeOfService?: (value: number) => unknown
   }
 
 export class StreamWire implements Wire {
-  isPeerClosed = false
+  isPeerClosed: boolean
   /** From Node.js 26 on, `read()` returns one of the buffers that have come, not all of them. */
   readonly isEmptyAfterShortRead = false
   error: Error | null = null
@@ -56,6 +57,8 @@ export class StreamWire implements Wire {
   constructor(stream: Duplex, owner: StreamOwner) {
     this.#stream = stream
     this.#owner = owner
+    // What has happened already is not emitted again.
+    this.isPeerClosed = stream.readableEnded
     stream.on('readable', this.#onReadable)
     stream.on('end', this.#onEnd)
     stream.on('error', this.#onError)
@@ -110,11 +113,7 @@ export class StreamWire implements Wire {
   }
 
   setTypeOfService(value: number): void {
-    try {
-      this.#stream.setTypeOfService?.(value)
-    } catch {
-      // Marking is as good as the system allows.
-    }
+    this.#owner.setTypeOfService(value)
   }
 
   finish(initiator: Initiator): void {

@@ -42,6 +42,13 @@ export class Streams {
       handedOver: () => {
         this.#closed++
       },
+      setTypeOfService: (value) => {
+        try {
+          ;(stream as { setTypeOfService?: (value: number) => unknown }).setTypeOfService?.(value)
+        } catch {
+          // Marking is as good as the system allows.
+        }
+      },
     }
   }
 }

@@ -1,6 +1,7 @@
 /** A server that sees the bytes of requests as they come, and answers with bytes as they are written down. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer as createSecureServer, type TlsOptions } from 'node:tls'
 import { onTestFinished } from 'vitest'
 
 /** A request as it was on the wire. */
@@ -134,32 +135,41 @@ export interface RawServerOptions {
   port?: number
   /** Takes connections only as long as they are read. */
   pauseOnConnect?: boolean
+  /** Speaks TLS: a connection counts when its handshake is done. */
+  secure?: TlsOptions
 }
 
 /** Serves each connection with `serve`, until the test is finished. */
 export async function rawServer(
   serve: (peer: RawPeer) => unknown,
-  { host = '127.0.0.1', path, port = 0, pauseOnConnect = false }: RawServerOptions = {},
+  { host = '127.0.0.1', path, port = 0, pauseOnConnect = false, secure }: RawServerOptions = {},
 ): Promise<RawServer> {
   const peers: RawPeer[] = []
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect }, (socket) => {
+  const sockets = new Set<Socket>()
+  const accept = (socket: Socket): void => {
     const peer = new RawPeer(socket, peers.length)
     socket.on('end', () => socket.end())
     peers.push(peer)
     server.emit('peer')
     void serve(peer)
-  })
+  }
+  const options = { allowHalfOpen: true, pauseOnConnect }
+  const server =
+    secure === undefined ? createServer(options, accept) : createSecureServer({ ...options, ...secure }, accept)
+  server.on('connection', (socket: Socket) => sockets.add(socket))
   server.listen(path === undefined ? { host, port } : { path })
   await once(server, 'listening')
   onTestFinished(async () => {
     for (const { socket } of peers) socket.destroy()
+    // Handshakes that were never done.
+    for (const socket of sockets) socket.destroy()
     server.close()
     await once(server, 'close')
   })
   const bound = server.address()
   const boundPort = typeof bound === 'string' ? 80 : (bound as AddressInfo).port
   return {
-    origin: `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
+    origin: `${secure === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${boundPort}`,
     port: boundPort,
     peers,
     get requests() {
