@@ -169,16 +169,20 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#tracker.requestOver(this)
   }
 
+  /** Destroys the socket when nobody has taken it: the request was aborted, before this or by its handler within it. */
   onUpgrade(head: ResponseHead, socket: Duplex): void {
     this.#leaveBody()
     this.#carrier = null
     try {
-      this.#port.onUpgrade(head, socket)
-      this.completed = true
+      if (!this.isOver) this.#port.onUpgrade(head, socket)
     } catch (error) {
-      this.#deliverError(error)
-      socket.destroy()
+      this.fail(error)
     }
+    if (this.aborted) {
+      socket.destroy()
+      return
+    }
+    this.completed = true
     this.#tracker.requestOver(this)
   }
 
