@@ -199,6 +199,7 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#tracker.requestOver(this)
   }
 
+  /** Destroys the socket when nobody has taken it: the request was aborted, before this or by its handler within it. */
   onUpgrade(head: ResponseHead, socket: Duplex): void {
     this.#leaveBody()
     this.#carrier = null

@@ -65,10 +65,12 @@ export class Loan implements StreamOwner {
   }
 }
 
-/** A `net.Socket` that owns `fd`. */
-export function socketOf(fd: number): Socket {
+/** A `net.Socket` that owns `fd`. @param highWaterMark in bytes, both ways; by default Node's own */
+export function socketOf(fd: number, highWaterMark?: number): Socket {
+  // Known to the streams below, but not to the type.
+  const options = { fd, readable: true, writable: true, ...(highWaterMark !== undefined && { highWaterMark }) }
   try {
-    return new Socket({ fd, readable: true, writable: true })
+    return new Socket(options)
   } catch (error) {
     native().close(fd)
     throw error

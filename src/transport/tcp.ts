@@ -16,6 +16,8 @@ export class Tcp {
   readonly reactor: Reactor
   readonly deadlines: Deadlines
   readonly sockets: SocketPool
+  /** What the sockets have been told (socket(7)), in milliseconds. */
+  readonly keepAlive: { readonly enabled: boolean; readonly initialDelay: number }
   readonly #releaseWait = new Deadline(() => this.#onReleaseWaitOver())
   /** Waits in vain, by peer. */
   readonly #misses = new Map<string, number>()
@@ -30,6 +32,7 @@ export class Tcp {
     this.reactor = threadReactor()
     this.deadlines = new Deadlines(this.reactor)
     this.sockets = new SocketPool(options, this.reactor)
+    this.keepAlive = { enabled: options.keepAlive ?? true, initialDelay: options.keepAliveInitialDelay ?? 60_000 }
   }
 
   /** A connection is over for its owner, but the peer's FIN is still awaited. */
