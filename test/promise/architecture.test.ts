@@ -132,7 +132,7 @@ describe('imports', () => {
     const connecting = modules
       .filter(({ path }) => path !== 'transport/loan.ts')
       .flatMap(({ path, text }) =>
-        [...text.matchAll(/^import (?!type)([^;]*?) from ['"](?:node:)?net['"]/gms)].map(([, names]) => ({
+        [...text.matchAll(/^import (?!type)([^'"]*?) from ['"](?:node:)?net['"]/gms)].map(([, names]) => ({
           path,
           names: names!,
         })),
