@@ -92,9 +92,12 @@ export class DispatcherCore implements PoolEvents {
   close(callback: () => void): void {
     this.isClosed = true
     for (const pool of this.#pools.values()) pool.close()
-    this.#whenIdle(() => {
-      this.isDestroyed = true
-      this.#whenQuiet(callback)
+    // Not within the call: a request that comes now is told that the dispatcher is closed.
+    queueMicrotask(() => {
+      this.#whenIdle(() => {
+        this.isDestroyed = true
+        this.#whenQuiet(callback)
+      })
     })
   }
 

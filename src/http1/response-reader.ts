@@ -44,6 +44,9 @@ export interface ResponseLimits {
   maxResponseSize: number
 }
 
+const CR = 0x0d
+const LF = 0x0a
+
 /** The reader whose bytes are in the window now: events may let another one use it in between. */
 let windowOwner: ResponseReader | null = null
 
@@ -62,6 +65,8 @@ export class ResponseReader {
   /** Decoded chunks, and the end behind them, that wait for the sink to resume. */
   #chunks: Buffer[] | null = null
   #endIsDue = false
+  /** Bytes of empty lines since the last message. */
+  #skipped = 0
   /** What is wrong behind the chunks that wait. */
   #failure: ProtocolError | null = null
   /** FIN came while the sink paused. */
@@ -277,7 +282,23 @@ export class ResponseReader {
     return outcome
   }
 
-  #parseHead(start: number, end: number): ProtocolError | null {
+  /** Empty lines between messages mean nothing: llhttp skips them before a message begins. */
+  #skipEmptyLines(start: number, end: number): number {
+    const bytes = windowOwner === this ? receiveWindow() : this.#input!
+    let position = start
+    while (position < end && (bytes[position] === CR || bytes[position] === LF)) position++
+    return position
+  }
+
+  #parseHead(from: number, end: number): ProtocolError | null {
+    const start = this.#parser === null ? this.#skipEmptyLines(from, end) : from
+    this.#skipped += start - from
+    if (this.#skipped > this.#longestSection) return new ProtocolError('header-overflow')
+    if (start === end) {
+      this.#position = end
+      return null
+    }
+    this.#skipped = 0
     const expectation = this.#sink.expectation()
     if (expectation === null) return new ProtocolError('bad-response')
     if (this.#parser === null) {
@@ -306,8 +327,10 @@ export class ResponseReader {
     end: number,
   ): ProtocolError | null {
     const { status, isChunked, hasTransferEncoding, contentLength } = parser
-    if (status === 100) return new ProtocolError('bad-response')
-    if (parser.upgrade && !upgrade) return new ProtocolError('bad-upgrade')
+    // 100 (Continue) is an answer to an expectation that no request of ours has.
+    if (status <= 100) return new ProtocolError('bad-response')
+    const isHalfUpgrade = status === 101 && !parser.upgrade && method !== 'CONNECT'
+    if (isHalfUpgrade || (parser.upgrade && !upgrade)) return new ProtocolError('bad-upgrade')
     const head = readHead(parser, section, method)
     const facts = { method, statusCode: status, upgrade: parser.upgrade, isChunked, hasTransferEncoding, contentLength }
     const framing = framingOf(facts)
@@ -425,8 +448,11 @@ export class ResponseReader {
   }
 
   #isTooLong(parser: Parser, section: Buffer): boolean {
-    const { maxHeaderSize } = this.#limits
-    // The second limit is for what has no fields in it, such as an endless reason phrase.
-    return parser.fieldBytes >= maxHeaderSize || section.length > maxHeaderSize + 2 * WINDOW_SIZE
+    return parser.fieldBytes >= this.#limits.maxHeaderSize || section.length > this.#longestSection
+  }
+
+  /** In bytes, for what has no fields in it that are limited: an endless reason phrase, endless empty lines. */
+  get #longestSection(): number {
+    return this.#limits.maxHeaderSize + 2 * WINDOW_SIZE
   }
 }

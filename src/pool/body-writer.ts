@@ -23,14 +23,24 @@ export class BodyWriter {
   readonly #head: string
   readonly #framing: RequestFraming
   readonly #strict: boolean
+  readonly #onBegin: () => void
   #written = 0
 
-  constructor(wire: Wire, request: Request, head: string, framing: RequestFraming, strict: boolean) {
+  /** @param onBegin called before the first byte of the body is sent */
+  constructor(
+    wire: Wire,
+    request: Request,
+    head: string,
+    framing: RequestFraming,
+    strict: boolean,
+    onBegin: () => void,
+  ) {
     this.#wire = wire
     this.#request = request
     this.#head = head
     this.#framing = framing
     this.#strict = strict
+    this.#onBegin = onBegin
   }
 
   /**
@@ -42,6 +52,7 @@ export class BodyWriter {
     if (bytes.byteLength === 0) return true
     const framing = this.#framing
     if (framing.kind === 'sized' && this.#written + bytes.byteLength > framing.length) this.#mismatch()
+    if (this.#written === 0) this.#onBegin()
     let prefix = this.#written === 0 ? `${this.#head}${framingLine(framing)}` : ''
     if (framing.kind === 'chunked') {
       prefix += `${this.#written === 0 ? '' : CHUNK_SUFFIX}${chunkPrefix(bytes.byteLength)}`

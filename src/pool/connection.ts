@@ -23,7 +23,7 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
 import { type Awaited, Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
-import { closesAfter, closesBefore, idleTimeAfter } from './reuse.js'
+import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
 type Phase = 'connecting' | 'open' | 'closed'
 
@@ -242,6 +242,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     this.#isBlocked = false
     this.#followPause(request)
     this.#advance()
+    if (this.canTake) this.#owner.onAvailable(this)
   }
 
   onData(chunk: Buffer): void {
@@ -315,6 +316,10 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
 
   // WriterOwner
 
+  onBodyBegins(request: Request): void {
+    this.#isLast ||= closesAfterBody(request)
+  }
+
   onWritten(): void {
     if (this.#phase !== 'open') return
     const [first] = this.#running
@@ -384,10 +389,8 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const { pipelining, maxRequestsPerClient } = this.#options
     this.#requestCount++
     const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
-    const { method, wantsTunnel, reset } = request
-    const facts = { method, wantsTunnel, reset, hasBody: payload.length !== 0 }
-    const close = closesBefore(facts, pipelining, isLast)
-    this.#isLast ||= close || closesAfter(facts)
+    const close = closesBefore(request, pipelining, isLast)
+    this.#isLast ||= close
     this.#isBlocked = request.blocking
     this.#running.push(request)
     if (this.#running.length === 1) this.#patience.forHeaders(request)

@@ -250,7 +250,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
         return
       }
     }
-    if (!this.#needsDrain || this.#queued > 0 || this.#decide(null) === 'wait') return
+    if (!this.#needsDrain || this.#isClosing || this.#queued > 0 || this.#decide(null) === 'wait') return
     this.#needsDrain = false
     this.#events.onDrain(this.origin)
   }

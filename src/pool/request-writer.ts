@@ -12,6 +12,8 @@ import { BodyWriter } from './body-writer.js'
 /** Who waits for a body that is sent piece by piece. */
 export interface WriterOwner {
   readonly isOpen: boolean
+  /** The first byte of the body is about to be sent: there is one. */
+  onBodyBegins(request: Request): void
   /** The last byte was handed to the wire. Not called for bodies that {@link RequestWriter.send} sends at once. */
   onWritten(): void
 }
@@ -74,11 +76,12 @@ export class RequestWriter implements PumpOwner {
       wire.sendLatin1(`${head}${framingLine(framing)}`, false)
       request.onRequestSent()
     } else if (source instanceof Uint8Array) {
+      this.#owner.onBodyBegins(request)
       sendBytes(wire, `${head}${framingLine(framing)}`, source)
       request.onBodySent(source)
       if (!request.isOver) request.onRequestSent()
     } else {
-      const writer = new BodyWriter(wire, request, head, framing, this.#strict)
+      const writer = new BodyWriter(wire, request, head, framing, this.#strict, () => this.#owner.onBodyBegins(request))
       this.#request = request
       this.#pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
       const pump = this.#pump

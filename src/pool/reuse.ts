@@ -10,7 +10,6 @@ export interface RequestFacts {
   wantsTunnel: boolean
   /** The caller's `reset` option or Connection field; `null`: no opinion. */
   reset: boolean | null
-  hasBody: boolean
 }
 
 /**
@@ -27,9 +26,9 @@ export function closesBefore(
   return pipelining === 0 || isLast || (reset ?? (method === 'HEAD' || wantsTunnel))
 }
 
-/** Whether no request follows on the connection, though the request did not say so: a body where none is expected. */
-export function closesAfter({ method, reset, hasBody }: RequestFacts): boolean {
-  return hasBody && reset !== false && !expectsPayload(method)
+/** Whether no request follows on the connection, though this one did not say so: it has a body where none is expected. */
+export function closesAfterBody({ method, reset }: RequestFacts): boolean {
+  return reset !== false && !expectsPayload(method)
 }
 
 export interface KeepAliveLimits {

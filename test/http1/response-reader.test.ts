@@ -309,16 +309,17 @@ const cases: Case[] = [
     ],
   },
   {
-    name: 'does not take 101 without Upgrade for a switch',
+    name: 'refuses 101 that does not say to which protocol it switches (RFC 9110 15.2.2)',
     request: UPGRADE,
     text: head('HTTP/1.1 101 What') + head('HTTP/1.1 200 OK', 'content-length: 0'),
-    entries: [
-      begin,
-      { event: 'informational', status: 101, text: 'What', fields: {} },
-      begin,
-      headOf({ 'content-length': '0' }, sized(0)),
-      end(),
-    ],
+    entries: [begin, { event: 'error', kind: 'bad-upgrade', message: 'bad-upgrade', code: undefined }],
+    isDelimited: false,
+  },
+  {
+    name: 'refuses a status below 100 (RFC 9110 15)',
+    text: head('HTTP/1.1 099 What'),
+    entries: [begin, badResponse],
+    isDelimited: false,
   },
   {
     name: 'refuses 100, since no request expects it (RFC 9110 15.2.1)',
@@ -370,8 +371,12 @@ describe.each(cases.filter(({ isDelimited }) => isDelimited ?? true))(
       expect(recording.reader.isInMessage).toBe(false)
     })
 
-    it.each(['HTTP/1.1 200 OK\r\n\r\n', '\r\n', 'x'])('with stray bytes %j behind it', (stray) => {
+    it.each(['HTTP/1.1 200 OK\r\n\r\n', 'x', '\r\n\n\r x'])('with stray bytes %j behind it', (stray) => {
       expect(record(request).feed(latin1(text + stray)).entries).toEqual([...entries, badResponse])
+    })
+
+    it.each(['\r\n', '\n\r\r\n'])('with empty lines %j behind it, which mean nothing', (lines) => {
+      expect(record(request).feed(latin1(text + lines)).entries).toEqual(entries)
     })
   },
 )
