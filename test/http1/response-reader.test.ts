@@ -743,7 +743,8 @@ describe('ResponseReader, maxHeaderSize', () => {
     ['run of blanks before a value', 'HTTP/1.1 200 OK\r\na:', ' '],
   ])('ends an endless %s', (_, start, more) => {
     const recording = new Recording().feed(latin1(start + more.repeat(2 ** 18 / more.length)), WINDOW_SIZE)
-    expect(recording.names).toEqual(['begin', 'error'])
+    // Empty lines come before a message begins.
+    expect(recording.names).toEqual(start === '' ? ['error'] : ['begin', 'error'])
     expect(recording.entries.at(-1)).toMatchObject({ kind: 'header-overflow' })
   })
 })
