@@ -20,15 +20,25 @@ export type RecyclingPoolStats = OriginStats & {
  * A drop-in for undici's `Pool`: a dispatcher for one origin whose connections live on recycled sockets, as those of
  * {@link RecyclingAgent} do. For the `factory` and `clientFactory` options of undici's dispatchers.
  *
+ * Some of these hand their factory a `connect` function of their own, which makes ordinary sockets: Pool and
+ * RoundRobinPool always do, ProxyAgent does for the proxy. What is connected by it is not recycled, so leave it out where
+ * it is not needed. A ProxyAgent's tunnels need it; and each of them takes its descriptor along, for good.
+ *
  * Emits undici's events `connect`, `disconnect`, `connectionError` and `drain`, with `[pool]` as their targets.
  *
  * @example
  * ```js
- * import { ProxyAgent } from 'undici'
+ * import { Pool, ProxyAgent } from 'undici'
  * import { RecyclingPool } from 'recycling-agent'
  *
- * const clientFactory = (origin, options) => new RecyclingPool(origin, options)
- * const dispatcher = new ProxyAgent({ uri: 'http://proxy.example:8080', clientFactory, factory: clientFactory })
+ * const pool = new Pool('http://origin.example', {
+ *   factory: (origin, { connect, ...options }) => new RecyclingPool(origin, { ...options, connections: 1 }),
+ * })
+ * const proxied = new ProxyAgent({
+ *   uri: 'http://proxy.example:8080',
+ *   clientFactory: (proxy) => new RecyclingPool(proxy),
+ *   factory: (origin, options) => new RecyclingPool(origin, options),
+ * })
  * ```
  */
 export class RecyclingPool extends DispatcherBase {
