@@ -20,15 +20,22 @@ export interface Deviation extends Partial<Difference> {
 export const EVERYWHERE = {
   parserCode: {
     reason: "HTTPParserError.code is llhttp's HPE_*, as undici 6 had it: undici 7 and 8 lose it",
-    apply: (entry: Entry): Entry =>
-      entry[2] === 'HTTPParserError' && (entry[3] === undefined || String(entry[3]).startsWith('HPE_'))
-        ? (entry.with(3, 'HPE_* or none') as Entry)
-        : entry,
+    apply: (entry: Entry): Entry => {
+      const at = entry.indexOf('HTTPParserError') + 1
+      return at > 0 && (entry[at] === undefined || String(entry[at]).startsWith('HPE_'))
+        ? (entry.with(at, 'HPE_* or none') as Entry)
+        : entry
+    },
   },
   sentCallbacks: {
     reason:
       'undici 7 does not tell handlers of the new kind what was sent nor that a head begins; undici 8 does, and so do we',
     silenced: ['bodySent', 'requestSent', 'started'],
+  },
+  nodesWords: {
+    reason: "The words of Node's own ERR_INVALID_ARG_TYPE name the function that was called",
+    apply: (entry: Entry): Entry =>
+      entry[3] === 'ERR_INVALID_ARG_TYPE' ? (entry.with(4, 'any words') as Entry) : entry,
   },
   targets: {
     reason: 'Events have the agent as their only target: there are no Pool and Client behind it',
@@ -61,7 +68,76 @@ const lostInPool = {
   ours: [['a', 'returned', false]],
 } satisfies Omit<Deviation, 'scenario'>
 
+const refused = (message: string, reason: string): Omit<Deviation, 'scenario'> => ({
+  reason,
+  undicis: [['options', 'refused', 'Error', 'ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1']],
+  ours: [['options', 'refused', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', message]],
+})
+const lengthMismatch = [
+  'ResponseContentLengthMismatchError',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'Response body length does not match content-length header',
+]
+const lostInJson = "undici's Agent copies its options as JSON, where NaN and Infinity become null; they are refused"
+const lostInConnector = "undici's Pool does not check the options of its connector; its Client does, and so do we"
+
 export const DEVIATIONS: Deviation[] = [
+  ...[
+    ['connections', 'invalid connections'],
+    ['keepAliveTimeout', 'invalid keepAliveTimeout'],
+    ['keepAliveMaxTimeout', 'invalid keepAliveMaxTimeout'],
+    ['keepAliveTimeoutThreshold', 'invalid keepAliveTimeoutThreshold'],
+    ['headersTimeout', 'headersTimeout must be a positive integer or zero'],
+    ['bodyTimeout', 'bodyTimeout must be a positive integer or zero'],
+    ['maxHeaderSize', 'invalid maxHeaderSize'],
+    ['maxRequestsPerClient', 'maxRequestsPerClient must be a positive number'],
+    ['maxCachedSessions', 'maxCachedSessions must be a positive integer or zero'],
+  ].map(([option, message]) => ({
+    scenario: new RegExp(`^constructor: ${option} (NaN|Infinity)$`),
+    ...refused(message!, lostInJson),
+  })),
+  {
+    scenario: /^constructor: connectTimeout (-1|NaN|Infinity|x|{})$/,
+    ...refused('invalid connectTimeout', lostInConnector),
+  },
+  {
+    scenario: /^constructor: autoSelectFamilyAttemptTimeout (-2|1.5|x)$/,
+    ...refused('autoSelectFamilyAttemptTimeout must be a positive number', lostInConnector),
+  },
+  {
+    scenario: 'constructor: maxResponseSize null',
+    reason: 'null is the default, as with all other options; undici takes it for 0',
+    undicis: [
+      [
+        'a',
+        'error',
+        'ResponseExceededMaxSizeError',
+        'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+        'Response content exceeded max size',
+      ],
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ResponseExceededMaxSizeError',
+        'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+        'Response content exceeded max size',
+      ],
+    ],
+    ours: [
+      ['a', 'data', 'ok'],
+      ['a', 'trailers', { pairs: [] }],
+      ['a', 'end', []],
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ClientDestroyedError',
+        'UND_ERR_DESTROYED',
+        'The client is destroyed',
+      ],
+    ],
+  },
   {
     scenario: 'in the start callback leaves the connection in use',
     reason: 'A request never starts within the call of dispatch(); with undici it does on some idle connections',
@@ -81,5 +157,55 @@ export const DEVIATIONS: Deviation[] = [
   { scenario: 'in the bodySent callback goes to the error callback', ...toldAfterwards },
   { scenario: 'in the bodySent callback is passed on, no Error as it is', ...toldAfterwards },
   { scenario: /^(without|with|twice) .*in the start callback( is once)?$/, ...closedForNothing },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: /^of a (204|304) with a content-length$/,
+      reason:
+        'A response that has no body whatever its fields say is complete, and its connection closed, as undici 8 has it',
+      style,
+      undici: 7,
+      undicis: [
+        ['a', 'error', ...lengthMismatch],
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', ...lengthMismatch],
+      ],
+      ours: [
+        ...(style === 'new' ? ([['a', 'trailers', { pairs: [] }]] as Entry[]) : []),
+        ['a', 'end', []],
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset'],
+      ],
+    }),
+  ),
+  {
+    scenario: /^of a (204|304) with a transfer-encoding$/,
+    reason:
+      'A response that has no body whatever its fields say is complete, and its connection closed, as undici 8 has it',
+    undici: 7,
+    undicis: [
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ClientDestroyedError',
+        'UND_ERR_DESTROYED',
+        'The client is destroyed',
+      ],
+    ],
+    ours: [['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset']],
+  },
   { scenario: /^tells of an abort in the start callback/, ...closedForNothing },
+  { scenario: /^a (stream|generator), by an abort at the start$/, ...closedForNothing },
+  { scenario: 'a stream that has failed before', ...closedForNothing },
+  {
+    scenario: /^strictly, (larger than an iterable|larger than a stream|of an empty)/,
+    style: 'legacy',
+    ...toldAfterwards,
+  },
+  {
+    scenario: 'a stream, by a connection that fails',
+    reason: 'A stream body that will not be sent is destroyed; undici leaves it open when the connection fails',
+    ours: [
+      ['body', 'error', 'connect ECONNREFUSED 127.0.0.1:1'],
+      ['body', 'closed'],
+    ],
+  },
 ]

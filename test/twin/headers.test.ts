@@ -34,12 +34,6 @@ describe('the form of', () => {
       ]),
     ],
     ['an iterable of pairs', new Pairs()],
-    [
-      'a generator',
-      (function* () {
-        yield ['a', '1']
-      })(),
-    ],
     ['an object with inherited fields', Object.create({ inherited: '1' })],
     ['an object without a prototype', Object.assign(Object.create(null), { a: '1' })],
     ['an object with fields that are not enumerable', Object.defineProperty({ a: '1' }, 'b', { value: '2' })],
@@ -60,7 +54,6 @@ describe('the form of', () => {
     ['a Set of strings', new Set(['ab'])],
     ['an iterable of triples', new Set([['a', 'b', 'c']])],
     ['an iterable of numbers', new Set([1])],
-    ['an iterator that is no function', { [Symbol.iterator]: 5, a: '1' }],
   ]
   for (const [what, headers] of noForms) twin(`refused: ${what}`, refused({ headers }))
 })
@@ -120,7 +113,6 @@ describe('the field', () => {
     ['connection: keep-alive', { connection: 'keep-alive' }],
     ['connection with other options', { connection: 'te, close, x' }],
     ['connection of unknown options', { connection: 'te' }],
-    ['connection, empty', { connection: '' }],
     ['content-length without a body', { 'content-length': '5' }],
     ['content-length 0', { 'content-length': '0' }],
     ['content-length 0 of a POST', { 'content-length': '0' }, 'POST'],
@@ -155,6 +147,7 @@ describe('the field', () => {
     ['upgrade', { upgrade: 'websocket' }],
     ['connection that is no list of tokens', { connection: 'a b' }],
     ['connection with an empty member', { connection: 'close,,x' }],
+    ['connection, empty', { connection: '' }],
     ['connection that is no string', { connection: 5 }],
     ['connection as an array', { connection: ['close'] }],
     ['expect', { expect: '100-continue' }],

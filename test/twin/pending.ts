@@ -30,4 +30,35 @@ export const PENDING: Pending[] = [
     scenario: 'in the start callback of a request behind others writes nothing',
     note: 'undici ends the connection with InformationalError aborted, the next request opens another one; drain differs',
   },
+  { scenario: /^upgrade (5|true|\{|"[^"])/, note: 'upgrades are refused as a whole, before the value is checked' },
+  {
+    scenario: /^an empty (array|async generator|iterable) with (GET|DELETE|OPTIONS|TRACE|X)$/,
+    note: 'a body that turns out to be empty ends the connection, as if it had been sent',
+  },
+  {
+    scenario: /^a stream, by (a FIN|destroy\(\))$/,
+    style: 'new',
+    note: "the body is destroyed with the error, so that it emits 'error'; undici 7 destroys it without one",
+  },
+  { scenario: /^constructor: factory /, note: 'an invalid factory is ignored' },
+  {
+    scenario: 'of "HTTP/1.1 000 OK"',
+    note: "taken for an informational response; undici fails with its own AssertionError, 'bad response' would be right",
+  },
+  {
+    scenario: /^by (a list of content-lengths|a content-length beyond 64 bits)$/,
+    note: 'HTTPParserError; with undici ResponseContentLengthMismatchError',
+  },
+  {
+    scenario: /^by a reset within a close-delimited body, /,
+    note: "'disconnect' says InformationalError 'reset' instead of SocketError 'closed'",
+  },
+  {
+    scenario: /^an empty line behind (a sized|a chunked|an empty) one$/,
+    note: "ends the connection with 'bad response'; undici's parser skips it",
+  },
+  {
+    scenario: /^101( with a content-length)?$/,
+    note: 'without an Upgrade field it is skipped in silence; undici fails (AssertionError in 7), e.g. bad upgrade',
+  },
 ]

@@ -23,7 +23,7 @@ export function normalise(log: readonly Entry[], ports: readonly number[]): Entr
   const text = (said: string): string => {
     let result = said
     for (const [i, port] of ports.entries()) result = result.replaceAll(`:${port}`, `:PORT${i || ''}`)
-    result = result.replaceAll(/formdata-(undici-0\d{11}|[\da-f-]{36})/g, 'BOUNDARY')
+    result = withoutBoundary(result)
     if (result.length <= LONGEST) return result
     return `${result.length} characters ${createHash('sha1').update(result).digest('hex')}`
   }
@@ -42,6 +42,20 @@ export function normalise(log: readonly Entry[], ports: readonly number[]): Entr
     return said
   }
   return log.map((entry) => entry.map(value) as Entry)
+}
+
+/** A boundary is random and of any length, which is taken out of the content's. */
+function withoutBoundary(text: string): string {
+  const [boundary] = /formdata-(undici-0\d{11}|[\da-f-]{36})/.exec(text) ?? []
+  if (boundary === undefined) return text
+  const content = text.slice(text.indexOf('\r\n\r\n'))
+  const boundaries = content.split(boundary).length - 1
+  return text
+    .replaceAll(boundary, 'BOUNDARY')
+    .replace(
+      /content-length: (\d+)/,
+      (_field, length) => `content-length: ${length - boundaries * boundary.length} + boundaries`,
+    )
 }
 
 /** The exchanges by themselves, and each origin's events: for where the order among them is nobody's promise. */

@@ -142,8 +142,11 @@ export class Stage {
   async end(): Promise<void> {
     // What follows the last callback within some turns, such as 'drain'.
     await turns(4)
-    for (const agent of this.#agents) await agent.destroy()
-    for (const [{ socket }] of this.#peers) socket.resume()
+    const destroyed = this.#agents.map((agent) => agent.destroy())
+    await turns()
+    // A connection that its peer has announced to close waits for it.
+    for (const [{ socket }] of this.#peers) socket.end().resume()
+    await Promise.all(destroyed)
     for (const [peer] of this.#peers) await peer.ended()
     // Empty connections are seen by the agent's events only: an abort may come before or after they are accepted.
     const wires = this.#peers.map(([, { bytes }]) => bytes).filter((bytes) => bytes !== '')
@@ -176,7 +179,7 @@ const silenced: readonly string[] = EVERYWHERE.sentCallbacks.silenced
 
 /** Makes the transcripts of a pair comparable where they differ everywhere. */
 function comparable(log: Entry[], style: Style, { free, abandons, wire = true }: Settings): Entry[] {
-  let entries = log.map(EVERYWHERE.parserCode.apply)
+  let entries = log.map(EVERYWHERE.parserCode.apply).map(EVERYWHERE.nodesWords.apply)
   if (undiciMajor === 7 && style === 'new') entries = entries.filter(([, what]) => !silenced.includes(what))
   // undici 8 refuses legacy handlers: ours are compared to what it tells a new one.
   if (undiciMajor === 8 && style === 'legacy') entries = entries.filter(([, what]) => !NEW_ONLY.includes(what))
