@@ -78,6 +78,26 @@ const lengthMismatch = [
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'Response body length does not match content-length header',
 ]
+const destroyed: Entry = [
+  'agent',
+  'disconnect',
+  'http://127.0.0.1:PORT/',
+  'ClientDestroyedError',
+  'UND_ERR_DESTROYED',
+  'The client is destroyed',
+]
+const wasReset: Entry = ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset']
+const connected: Entry = ['agent', 'connect', 'http://127.0.0.1:PORT/']
+const get = (path: string, connection: string): string =>
+  `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: ${connection}\r\n\r\n`
+const countedAs8 = {
+  reason: 'The Nth request of a connection is the last one, as in undici 8; undici 7 sends one more',
+  undici: 7,
+} as const
+const drainAfterLoss = {
+  reason: "'drain' comes whenever a busy agent has room again; undici forgets it when the connection was lost",
+  ours: [['agent', 'drain', 'http://127.0.0.1:PORT/']] satisfies Entry[],
+}
 const lostInJson = "undici's Agent copies its options as JSON, where NaN and Infinity become null; they are refused"
 const lostInConnector = "undici's Pool does not check the options of its connector; its Client does, and so do we"
 
@@ -192,6 +212,107 @@ export const DEVIATIONS: Deviation[] = [
     ],
     ours: [['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset']],
   },
+  {
+    scenario: /^that has got (a FIN|garbage|a response) which nobody has read yet$/,
+    ...drainAfterLoss,
+  },
+  { scenario: 'are served in order by one connection each, pipelining 0', ...drainAfterLoss },
+  { scenario: 'fails the first request of a queue, the next is served', ...drainAfterLoss },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: 'that has got a reset which nobody has read yet',
+      reason:
+        'A request of which nothing was written goes to another connection, be it a FIN or a reset that was there',
+      style,
+      undicis: [['b', 'error', 'Error', 'ECONNRESET', 'read ECONNRESET']],
+      ours: [
+        ['agent', 'connect', 'http://127.0.0.1:PORT/'],
+        destroyed,
+        ['b', 'start'],
+        ...(style === 'new'
+          ? ([['b', 'fields', { pairs: [['content-length', '2']] }]] as Entry[])
+          : ([
+              ['b', 'requestSent'],
+              ['b', 'started'],
+            ] as Entry[])),
+        ['b', 'head', 200, ['content-length: 2'], 'OK'],
+        ['b', 'data', 'ok'],
+        ...(style === 'new' ? ([['b', 'trailers', { pairs: [] }]] as Entry[]) : []),
+        ['b', 'end', []],
+        ['wire', 'received', 'GET /next HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: keep-alive\r\n\r\n'],
+      ],
+    }),
+  ),
+  {
+    scenario: 'Keep-Alive: TIMEOUT=1',
+    reason: 'The hint is read in any case of letters, as undici 8 does it',
+    undici: 7,
+    undicis: [destroyed, ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'keep-alive')]],
+    ours: [
+      wasReset,
+      connected,
+      wasReset,
+      ['wire', 'received', get('/0', 'keep-alive')],
+      ['wire', 'received', get('/1', 'keep-alive')],
+    ],
+  },
+  {
+    scenario: 'maxRequestsPerClient 1',
+    ...countedAs8,
+    undicis: [
+      destroyed,
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'close')],
+      ['wire', 'received', get('/2', 'keep-alive')],
+    ],
+    ours: [
+      wasReset,
+      connected,
+      wasReset,
+      ['wire', 'received', get('/0', 'close')],
+      ['wire', 'received', get('/1', 'close')],
+      ['wire', 'received', get('/2', 'close')],
+    ],
+  },
+  {
+    scenario: 'maxRequestsPerClient 2',
+    ...countedAs8,
+    undicis: [
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+      destroyed,
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'keep-alive') + get('/2', 'close')],
+      ['wire', 'received', get('/3', 'keep-alive')],
+    ],
+    ours: [
+      wasReset,
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'close')],
+      ['wire', 'received', get('/2', 'keep-alive') + get('/3', 'close')],
+    ],
+  },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: 'by an abort of its second request',
+      reason:
+        'A request at the head of a pipeline is not sent twice when one behind it is aborted: its response is awaited',
+      style,
+      undicis: [
+        ['a', 'start'],
+        ...(style === 'legacy' ? ([['a', 'requestSent']] as Entry[]) : []),
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'aborted'],
+      ],
+      ours: [wasReset],
+    }),
+  ),
+  {
+    scenario: 'is an uncaught exception, and nothing else breaks',
+    reason:
+      "An exception of the error callback comes up by itself; with undici it keeps 'disconnect' from being emitted",
+    ours: [
+      ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'SocketError', 'UND_ERR_SOCKET', 'other side closed'],
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+    ],
+  },
+  { scenario: 'of an abort has undici\u2019s properties', ...closedForNothing },
   { scenario: /^tells of an abort in the start callback/, ...closedForNothing },
   { scenario: /^a (stream|generator), by an abort at the start$/, ...closedForNothing },
   { scenario: 'a stream that has failed before', ...closedForNothing },

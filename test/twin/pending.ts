@@ -61,4 +61,36 @@ export const PENDING: Pending[] = [
     scenario: /^101( with a content-length)?$/,
     note: 'without an Upgrade field it is skipped in silence; undici fails (AssertionError in 7), e.g. bad upgrade',
   },
+  {
+    scenario: 'that has got an empty line which nobody has read yet',
+    note: "ends the connection with 'bad response'; undici's parser skips it",
+  },
+  {
+    scenario: 'that is older than clientTtl takes no request',
+    note: "'disconnect' says InformationalError 'reset' instead of ClientDestroyedError",
+  },
+  {
+    scenario: 'are served in order with pipelining and POST',
+    note: "'drain' comes with the end of the last response, undici's with its head: there is room in the pipeline",
+  },
+  { scenario: 'for a lookup that throws', note: 'undici looks up, and fails, within dispatch(); we in a later turn' },
+  {
+    scenario: 'fails all that are queued, one by one',
+    note: 'with one connection undici fails all that wait for it with one error, we try again for each',
+  },
+  {
+    scenario:
+      /^(of an agent with an idle connection|waits for a (request on the wire|response that is paused).*|twice at once is once)$/,
+    note: "'disconnect' of close() says InformationalError 'reset' instead of ClientDestroyedError, then comes 'drain'",
+  },
+  {
+    scenario:
+      /^(fails a request on the wire and \d that wait with .*|fails what is queued at once|aborts a response that is being read)$/,
+    note: "'drain' comes after destroy()",
+  },
+  {
+    scenario: 'of one connection',
+    note: 'undici has ClientStats here: connected is a boolean, there is no free and queued',
+  },
+  { scenario: 'after close has begun', note: "'drain' comes after destroy(); undici 7 does not end anything any more" },
 ]

@@ -29,6 +29,7 @@ export function normalise(log: readonly Entry[], ports: readonly number[]): Entr
   }
   const value = (said: unknown): unknown => {
     if (typeof said === 'string') return text(said)
+    if (typeof said === 'number' && ports.includes(said)) return `:PORT${ports.indexOf(said) || ''}`
     if (Array.isArray(said)) return said.map(value)
     if (said instanceof Error) return describeError(said).map(value)
     if (typeof said === 'object' && said !== null) {
