@@ -37,6 +37,10 @@ export const EVERYWHERE = {
     apply: (entry: Entry): Entry =>
       entry[3] === 'ERR_INVALID_ARG_TYPE' ? (entry.with(4, 'any words') as Entry) : entry,
   },
+  splitReason: {
+    reason: 'Of a reason phrase that comes in pieces undici tells only the last one; we tell it whole',
+    apply: (entry: Entry): Entry => (entry[1] === 'head' ? (entry.with(4, 'any phrase') as Entry) : entry),
+  },
   targets: {
     reason: 'Events have the agent as their only target: there are no Pool and Client behind it',
   },

@@ -7,18 +7,20 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { styles } from '../support/handlers.js'
 import type { RawPeer } from '../support/raw-server.js'
+import { EVERYWHERE } from './deviations.js'
 import type { Entry, Flow, Hooks } from './recorder.js'
 import { differenceOf, render } from './transcript.js'
 import { type Play, playBoth } from './twin.js'
 
 const seed = Number(process.env.TWIN_SEED ?? 20_251_125)
-const numRuns = Number(process.env.TWIN_RUNS ?? 150)
+const numRuns = Number(process.env.TWIN_RUNS ?? 60)
 
 interface Plan {
   bytes: string
   /** Where the bytes are cut, as fractions of their length. */
   cuts: number[]
-  ending: 'fin' | 'none'
+  /** 'later': when the handler has heard of the end. */
+  ending: 'fin' | 'later'
   method: string
 }
 
@@ -38,21 +40,24 @@ const chunked = fc.tuple(fc.array(content, { maxLength: 4 }), fieldLines).map(([
 const sized = content.map((body) => ({ fields: `content-length: ${body.length}\r\n`, body }))
 const untilFin = content.map((body) => ({ fields: '', body }))
 
-const response = fc
-  .record({
-    informational: fc.array(fc.constantFrom(102, 103, 199), { maxLength: 2 }),
-    status: fc.constantFrom(200, 201, 301, 404, 500, 204, 304),
-    reason: fc.constantFrom('OK', '', 'Not Found', 'Gr\u00c3\u00bcn'),
-    fields: fieldLines,
-    connection: fc.constantFrom('', '', 'connection: close\r\n', 'connection: keep-alive\r\n'),
-    framed: fc.oneof(chunked, sized, untilFin),
-  })
-  .map(({ informational, status, reason, fields, connection, framed }) => {
-    // What has no body is a matter of its own.
-    const { fields: framing, body } = status === 204 || status === 304 ? { fields: '', body: '' } : framed
-    const early = informational.map((code) => `HTTP/1.1 ${code} X\r\nearly: yes\r\n\r\n`).join('')
-    return `${early}HTTP/1.1 ${status} ${reason}\r\n${fields.join('')}${connection}${framing}\r\n${body}`
-  })
+const responseOf = (framing: typeof sized): fc.Arbitrary<string> =>
+  fc
+    .record({
+      informational: fc.array(fc.constantFrom(102, 103, 199), { maxLength: 2 }),
+      status: fc.constantFrom(200, 201, 301, 404, 500, 204, 304),
+      reason: fc.constantFrom('OK', '', 'Not Found', 'Gr\u00c3\u00bcn'),
+      fields: fieldLines,
+      connection: fc.constantFrom('', '', 'connection: close\r\n', 'connection: keep-alive\r\n'),
+      framed: framing,
+    })
+    .map(({ informational, status, reason, fields, connection, framed }) => {
+      // What has no body is a matter of its own.
+      const { fields: framing, body } = status === 204 || status === 304 ? { fields: '', body: '' } : framed
+      const early = informational.map((code) => `HTTP/1.1 ${code} X\r\nearly: yes\r\n\r\n`).join('')
+      return `${early}HTTP/1.1 ${status} ${reason}\r\n${fields.join('')}${connection}${framing}\r\n${body}`
+    })
+
+const response = responseOf(fc.oneof(chunked, sized, untilFin))
 
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 })
 /** Everything ends by a FIN, so that no run waits for what does not come. */
@@ -61,6 +66,14 @@ const wellFormed: fc.Arbitrary<Plan> = fc.record({
   cuts,
   ending: fc.constant('fin'),
   method: fc.constantFrom('GET', 'POST'),
+})
+
+/** Their end is known without a FIN: undici 7 takes one that comes while the handler pauses for a failure. */
+const framed: fc.Arbitrary<Plan> = fc.record({
+  bytes: responseOf(fc.oneof(chunked, sized)),
+  cuts,
+  ending: fc.constant('later'),
+  method: fc.constant('GET'),
 })
 
 /** One byte is taken out, put in or replaced. */
@@ -98,6 +111,7 @@ const playing =
     const { origin } = await stage.server(async (peer) => {
       if ((await peer.request()) === null) return
       await writeCut(peer, plan)
+      if (plan.ending === 'later') await stage.noted('end')
       peer.socket.end()
     })
     const agent = stage.agent({ connections: 1 })
@@ -109,7 +123,8 @@ const playing =
  * Bytes behind the end of a response may come with it or be met by an idle connection, and so may the FIN be met by one
  * that is being closed: how the connection ends is compared elsewhere.
  */
-const ofHandler = (entries: Entry[]): Entry[] => entries.filter(([who]) => who !== 'agent')
+const ofHandler = (entries: Entry[]): Entry[] =>
+  entries.filter(([who]) => who !== 'agent').map(EVERYWHERE.splitReason.apply)
 
 async function compare(plan: Plan, hooks: () => Hooks = () => ({})): Promise<void> {
   for (const style of styles) {
@@ -139,7 +154,7 @@ describe('random', () => {
 
   it('pauses', () =>
     check(
-      fc.tuple(wellFormed, fc.array(fc.constantFrom('no', 'now', 'microtask', 'turn'), { minLength: 1, maxLength: 5 })),
+      fc.tuple(framed, fc.array(fc.constantFrom('no', 'now', 'microtask', 'turn'), { minLength: 1, maxLength: 5 })),
       (plan: Plan, pauses: string[]) =>
         compare(plan, () => {
           let count = 0
@@ -152,13 +167,17 @@ describe('random', () => {
             if (kind === 'turn') global.setImmediate(() => flow.resume())
           }
           // A pause at an informational head means nothing.
-          return { head: (flow, [, , status]) => (status as number) >= 200 && pause(flow), data: pause }
+          return {
+            head: (flow, [, , status]) => (status as number) >= 200 && pause(flow),
+            // undici 7 calls back with nothing when it resumes: to pause then, again and again, would never end.
+            data: (flow, [, , chunk]) => chunk !== '' && pause(flow),
+          }
         }),
     ))
 
   it('aborts', () =>
     check(
-      fc.tuple(wellFormed, fc.constantFrom('start', 'head', 'data', 'end'), fc.boolean()),
+      fc.tuple(wellFormed, fc.constantFrom('head', 'data', 'end'), fc.boolean()),
       (plan: Plan, callback: string, later: boolean) =>
         compare({ ...plan, cuts: [] }, () => ({
           [callback](flow: Flow) {
