@@ -1,0 +1,336 @@
+/**
+ * Every place where RecyclingAgent is not like undici's Agent on purpose, with the reason. A scenario that is named here
+ * passes only with exactly this difference.
+ */
+import type { Style } from '../support/handlers.js'
+import type { Entry } from './recorder.js'
+import type { Difference } from './transcript.js'
+
+export interface Deviation extends Partial<Difference> {
+  /** As it is called in its file, or a pattern for several. */
+  scenario: string | RegExp
+  reason: string
+  /** Where it is not the same with both kinds of handlers. */
+  style?: Style
+  /** Where only one of undici's majors differs. */
+  undici?: 7 | 8
+}
+
+/** What differs in no matter which scenario, and how two transcripts are made comparable in spite of it. */
+export const EVERYWHERE = {
+  parserCode: {
+    reason: "HTTPParserError.code is llhttp's HPE_*, as undici 6 had it: undici 7 and 8 lose it",
+    apply: (entry: Entry): Entry => {
+      const at = entry.indexOf('HTTPParserError') + 1
+      return at > 0 && (entry[at] === undefined || String(entry[at]).startsWith('HPE_'))
+        ? (entry.with(at, 'HPE_* or none') as Entry)
+        : entry
+    },
+  },
+  sentCallbacks: {
+    reason:
+      'undici 7 does not tell handlers of the new kind what was sent nor that a head begins; undici 8 does, and so do we',
+    silenced: ['bodySent', 'requestSent', 'started'],
+  },
+  nodesWords: {
+    reason: "The words of Node's own ERR_INVALID_ARG_TYPE name the function that was called",
+    apply: (entry: Entry): Entry =>
+      entry[3] === 'ERR_INVALID_ARG_TYPE' ? (entry.with(4, 'any words') as Entry) : entry,
+  },
+  splitReason: {
+    reason: 'Of a reason phrase that comes in pieces undici tells only the last one; we tell it whole',
+    apply: (entry: Entry): Entry => (entry[1] === 'head' ? (entry.with(4, 'any phrase') as Entry) : entry),
+  },
+  targets: {
+    reason: 'Events have the agent as their only target: there are no Pool and Client behind it',
+  },
+} as const
+
+const closedForNothing = {
+  reason: 'An abort in the start callback, before anything was written, leaves the connection in use; undici closes it',
+  undicis: [['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'aborted']],
+  ours: [
+    [
+      'agent',
+      'disconnect',
+      'http://127.0.0.1:PORT/',
+      'ClientDestroyedError',
+      'UND_ERR_DESTROYED',
+      'The client is destroyed',
+    ],
+  ],
+} satisfies Omit<Deviation, 'scenario'>
+
+const toldAfterwards = {
+  reason: 'Nothing is told after the error callback; undici goes on to tell that the request was sent',
+  undicis: [['a', 'requestSent']],
+} satisfies Omit<Deviation, 'scenario'>
+
+const lostInPool = {
+  reason: "What undici's Client returns for a request that it refuses is lost in its Pool",
+  undicis: [['a', 'returned', true]],
+  ours: [['a', 'returned', false]],
+} satisfies Omit<Deviation, 'scenario'>
+
+const refused = (message: string, reason: string): Omit<Deviation, 'scenario'> => ({
+  reason,
+  undicis: [['options', 'refused', 'Error', 'ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1']],
+  ours: [['options', 'refused', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', message]],
+})
+const lengthMismatch = [
+  'ResponseContentLengthMismatchError',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'Response body length does not match content-length header',
+]
+const destroyed: Entry = [
+  'agent',
+  'disconnect',
+  'http://127.0.0.1:PORT/',
+  'ClientDestroyedError',
+  'UND_ERR_DESTROYED',
+  'The client is destroyed',
+]
+const wasReset: Entry = ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset']
+const connected: Entry = ['agent', 'connect', 'http://127.0.0.1:PORT/']
+const get = (path: string, connection: string): string =>
+  `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: ${connection}\r\n\r\n`
+const countedAs8 = {
+  reason: 'The Nth request of a connection is the last one, as in undici 8; undici 7 sends one more',
+  undici: 7,
+} as const
+const drainAfterLoss = {
+  reason: "'drain' comes whenever a busy agent has room again; undici forgets it when the connection was lost",
+  ours: [['agent', 'drain', 'http://127.0.0.1:PORT/']] satisfies Entry[],
+}
+const lostInJson = "undici's Agent copies its options as JSON, where NaN and Infinity become null; they are refused"
+const lostInConnector = "undici's Pool does not check the options of its connector; its Client does, and so do we"
+
+export const DEVIATIONS: Deviation[] = [
+  ...[
+    ['connections', 'invalid connections'],
+    ['keepAliveTimeout', 'invalid keepAliveTimeout'],
+    ['keepAliveMaxTimeout', 'invalid keepAliveMaxTimeout'],
+    ['keepAliveTimeoutThreshold', 'invalid keepAliveTimeoutThreshold'],
+    ['headersTimeout', 'headersTimeout must be a positive integer or zero'],
+    ['bodyTimeout', 'bodyTimeout must be a positive integer or zero'],
+    ['maxHeaderSize', 'invalid maxHeaderSize'],
+    ['maxRequestsPerClient', 'maxRequestsPerClient must be a positive number'],
+    ['maxCachedSessions', 'maxCachedSessions must be a positive integer or zero'],
+  ].map(([option, message]) => ({
+    scenario: new RegExp(`^constructor: ${option} (NaN|Infinity)$`),
+    ...refused(message!, lostInJson),
+  })),
+  {
+    scenario: /^constructor: connectTimeout (-1|NaN|Infinity|x|{})$/,
+    ...refused('invalid connectTimeout', lostInConnector),
+  },
+  {
+    scenario: /^constructor: autoSelectFamilyAttemptTimeout (-2|1.5|x)$/,
+    ...refused('autoSelectFamilyAttemptTimeout must be a positive number', lostInConnector),
+  },
+  {
+    scenario: 'constructor: maxResponseSize null',
+    reason: 'null is the default, as with all other options; undici takes it for 0',
+    undicis: [
+      [
+        'a',
+        'error',
+        'ResponseExceededMaxSizeError',
+        'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+        'Response content exceeded max size',
+      ],
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ResponseExceededMaxSizeError',
+        'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+        'Response content exceeded max size',
+      ],
+    ],
+    ours: [
+      ['a', 'data', 'ok'],
+      ['a', 'trailers', { pairs: [] }],
+      ['a', 'end', []],
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ClientDestroyedError',
+        'UND_ERR_DESTROYED',
+        'The client is destroyed',
+      ],
+    ],
+  },
+  {
+    scenario: 'in the start callback leaves the connection in use',
+    reason: 'A request never starts within the call of dispatch(); with undici it does on some idle connections',
+    style: 'new',
+    undicis: [['b', 'start']],
+    ours: [['b', 'start']],
+  },
+  {
+    scenario: 'in the start callback leaves the connection in use',
+    reason: 'A request never starts within the call of dispatch(); with undici it does on some idle connections',
+    style: 'legacy',
+    undicis: [['b', 'returned', false]],
+    ours: [['b', 'returned', false]],
+  },
+  { scenario: 'what a Pool returns for a bad path', ...lostInPool },
+  { scenario: 'what a Pool returns for bad headers', ...lostInPool },
+  { scenario: 'in the bodySent callback goes to the error callback', ...toldAfterwards },
+  { scenario: 'in the bodySent callback is passed on, no Error as it is', ...toldAfterwards },
+  { scenario: /^(without|with|twice) .*in the start callback( is once)?$/, ...closedForNothing },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: /^of a (204|304) with a content-length$/,
+      reason:
+        'A response that has no body whatever its fields say is complete, and its connection closed, as undici 8 has it',
+      style,
+      undici: 7,
+      undicis: [
+        ['a', 'error', ...lengthMismatch],
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', ...lengthMismatch],
+      ],
+      ours: [
+        ...(style === 'new' ? ([['a', 'trailers', { pairs: [] }]] as Entry[]) : []),
+        ['a', 'end', []],
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset'],
+      ],
+    }),
+  ),
+  {
+    scenario: /^of a (204|304) with a transfer-encoding$/,
+    reason:
+      'A response that has no body whatever its fields say is complete, and its connection closed, as undici 8 has it',
+    undici: 7,
+    undicis: [
+      [
+        'agent',
+        'disconnect',
+        'http://127.0.0.1:PORT/',
+        'ClientDestroyedError',
+        'UND_ERR_DESTROYED',
+        'The client is destroyed',
+      ],
+    ],
+    ours: [['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'reset']],
+  },
+  {
+    scenario: /^that has got (a FIN|garbage|a response) which nobody has read yet$/,
+    ...drainAfterLoss,
+  },
+  { scenario: 'are served in order by one connection each, pipelining 0', ...drainAfterLoss },
+  { scenario: 'fails the first request of a queue, the next is served', ...drainAfterLoss },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: 'that has got a reset which nobody has read yet',
+      reason:
+        'A request of which nothing was written goes to another connection, be it a FIN or a reset that was there',
+      style,
+      undicis: [['b', 'error', 'Error', 'ECONNRESET', 'read ECONNRESET']],
+      ours: [
+        ['agent', 'connect', 'http://127.0.0.1:PORT/'],
+        destroyed,
+        ['b', 'start'],
+        ...(style === 'new'
+          ? ([['b', 'fields', { pairs: [['content-length', '2']] }]] as Entry[])
+          : ([
+              ['b', 'requestSent'],
+              ['b', 'started'],
+            ] as Entry[])),
+        ['b', 'head', 200, ['content-length: 2'], 'OK'],
+        ['b', 'data', 'ok'],
+        ...(style === 'new' ? ([['b', 'trailers', { pairs: [] }]] as Entry[]) : []),
+        ['b', 'end', []],
+        ['wire', 'received', 'GET /next HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: keep-alive\r\n\r\n'],
+      ],
+    }),
+  ),
+  {
+    scenario: 'Keep-Alive: TIMEOUT=1',
+    reason: 'The hint is read in any case of letters, as undici 8 does it',
+    undici: 7,
+    undicis: [destroyed, ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'keep-alive')]],
+    ours: [
+      wasReset,
+      connected,
+      wasReset,
+      ['wire', 'received', get('/0', 'keep-alive')],
+      ['wire', 'received', get('/1', 'keep-alive')],
+    ],
+  },
+  {
+    scenario: 'maxRequestsPerClient 1',
+    ...countedAs8,
+    undicis: [
+      destroyed,
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'close')],
+      ['wire', 'received', get('/2', 'keep-alive')],
+    ],
+    ours: [
+      wasReset,
+      connected,
+      wasReset,
+      ['wire', 'received', get('/0', 'close')],
+      ['wire', 'received', get('/1', 'close')],
+      ['wire', 'received', get('/2', 'close')],
+    ],
+  },
+  {
+    scenario: 'maxRequestsPerClient 2',
+    ...countedAs8,
+    undicis: [
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+      destroyed,
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'keep-alive') + get('/2', 'close')],
+      ['wire', 'received', get('/3', 'keep-alive')],
+    ],
+    ours: [
+      wasReset,
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+      ['wire', 'received', get('/0', 'keep-alive') + get('/1', 'close')],
+      ['wire', 'received', get('/2', 'keep-alive') + get('/3', 'close')],
+    ],
+  },
+  ...(['new', 'legacy'] as const).map(
+    (style): Deviation => ({
+      scenario: 'by an abort of its second request',
+      reason:
+        'A request at the head of a pipeline is not sent twice when one behind it is aborted: its response is awaited',
+      style,
+      undicis: [
+        ['a', 'start'],
+        ...(style === 'legacy' ? ([['a', 'requestSent']] as Entry[]) : []),
+        ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'InformationalError', 'UND_ERR_INFO', 'aborted'],
+      ],
+      ours: [wasReset],
+    }),
+  ),
+  {
+    scenario: 'is an uncaught exception, and nothing else breaks',
+    reason:
+      "An exception of the error callback comes up by itself; with undici it keeps 'disconnect' from being emitted",
+    ours: [
+      ['agent', 'disconnect', 'http://127.0.0.1:PORT/', 'SocketError', 'UND_ERR_SOCKET', 'other side closed'],
+      ['agent', 'drain', 'http://127.0.0.1:PORT/'],
+    ],
+  },
+  { scenario: 'of an abort has undici\u2019s properties', ...closedForNothing },
+  { scenario: /^tells of an abort in the start callback/, ...closedForNothing },
+  { scenario: /^a (stream|generator), by an abort at the start$/, ...closedForNothing },
+  { scenario: 'a stream that has failed before', ...closedForNothing },
+  {
+    scenario: /^strictly, (larger than an iterable|larger than a stream|of an empty)/,
+    style: 'legacy',
+    ...toldAfterwards,
+  },
+  {
+    scenario: 'a stream, by a connection that fails',
+    reason: 'A stream body that will not be sent is destroyed; undici leaves it open when the connection fails',
+    ours: [
+      ['body', 'error', 'connect ECONNREFUSED 127.0.0.1:1'],
+      ['body', 'closed'],
+    ],
+  },
+]
