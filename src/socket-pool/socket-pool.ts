@@ -16,12 +16,15 @@ import {
   IPV6_TCLASS,
   SHUT_WR,
   SO_KEEPALIVE,
+  SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  TCP_KEEPCNT,
   TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
   TCP_NODELAY,
 } from '../sys/constants.js'
 import { type ExitHooks, exitHooks } from '../sys/event-loop.js'
@@ -84,6 +87,12 @@ export interface SocketPoolStats {
 
 /** {@link SocketPool.assertDissolves} has found that it works. */
 let dissolves = false
+
+/** As libuv has it: a peer is given up after ten probes without an answer, one second apart. */
+const KEEP_ALIVE_PROBES = [
+  [TCP_KEEPINTVL, 1],
+  [TCP_KEEPCNT, 10],
+] as const
 
 const ONE = Buffer.from(new Int32Array([1]).buffer)
 
@@ -347,9 +356,7 @@ export class SocketPool {
     const descriptor = new Descriptor(fd, peer)
     try {
       if (!this.#isDatagram && peer.domain !== AF_UNIX) this.#configure(fd)
-      if (peer.local !== null && this.#native.bind(fd, peer.local, peer.local.length) !== 0) {
-        throw systemError(this.#native.errno(), 'bind', peer.localTarget ?? undefined)
-      }
+      this.#bind(fd, peer)
       if (!this.#probed) this.#probe(fd, peer)
       this.#observer?.opened(descriptor)
     } catch (error) {
@@ -382,8 +389,20 @@ export class SocketPool {
     if (!this.#keepAlive) return
     this.#native.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, ONE, ONE.length)
     if (this.#keepIdleSeconds < 1) return
-    const seconds = Buffer.from(new Int32Array([this.#keepIdleSeconds]).buffer)
-    this.#native.setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds, seconds.length)
+    for (const [option, value] of [[TCP_KEEPIDLE, this.#keepIdleSeconds] as const, ...KEEP_ALIVE_PROBES]) {
+      const bytes = Buffer.from(new Int32Array([value]).buffer)
+      this.#native.setsockopt(fd, IPPROTO_TCP, option, bytes, bytes.length)
+    }
+  }
+
+  /** To its local address, if it has one. */
+  #bind(fd: number, { local, localTarget }: Peer): void {
+    if (local === null || localTarget === null) return
+    // One port may lead to several peers, and be used again while a connection from it is in TIME_WAIT: as libuv does it.
+    if (localTarget.port !== 0 && !this.#isDatagram) {
+      this.#native.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ONE, ONE.length)
+    }
+    if (this.#native.bind(fd, local, local.length) !== 0) throw systemError(this.#native.errno(), 'bind', localTarget)
   }
 
   /**
