@@ -97,7 +97,7 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect(peers).toHaveLength(1)
     if (agent instanceof RecyclingAgent) {
       // It is not the pool's.
-      expect(agent.stats.sockets).toMatchObject({ fresh: 0, idle: 0, leased: 0 })
+      expect(agent.stats.sockets).toMatchObject({ recycled: 0, dissolved: 0, idle: 0 })
       expect(agent.stats[origin as 'http://a.test']).toMatchObject({ connected: 1, free: 1 })
     }
     await agent.close()
