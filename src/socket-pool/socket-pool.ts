@@ -13,7 +13,7 @@ import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
 import { IdleDescriptors } from './idle-descriptors.js'
 import { Peer, type PeerAddress } from './peer.js'
-import { configureTcp, createSocket, dissolve, setTypeOfService } from './sockets.js'
+import { configureTcp, createSocket, dissolve, setTypeOfService, shareLocalPort } from './sockets.js'
 
 /**
  * What becomes of a socket after use.
@@ -315,9 +315,7 @@ export class SocketPool {
     const descriptor = new Descriptor(fd, peer)
     try {
       if (!this.#isDatagram && peer.domain !== AF_UNIX) configureTcp(fd, this.#keepAliveSeconds)
-      if (peer.local !== null && this.#native.bind(fd, peer.local, peer.local.length) !== 0) {
-        throw systemError(this.#native.errno(), 'bind', peer.localTarget ?? undefined)
-      }
+      this.#bind(fd, peer)
       if (!this.#probed) this.#probe(fd, peer)
       this.#observer?.opened(descriptor)
     } catch (error) {
@@ -342,6 +340,13 @@ export class SocketPool {
       if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, syscall)
       this.#evict()
     }
+  }
+
+  /** To its local address, if it has one. */
+  #bind(fd: number, { local, localTarget }: Peer): void {
+    if (local === null || localTarget === null) return
+    if (localTarget.port !== 0 && !this.#isDatagram) shareLocalPort(fd)
+    if (this.#native.bind(fd, local, local.length) !== 0) throw systemError(this.#native.errno(), 'bind', localTarget)
   }
 
   /** gVisor and other sandboxes refuse AF_UNSPEC: found out once, on a socket that has nothing to lose. */

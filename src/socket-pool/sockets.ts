@@ -8,11 +8,14 @@ import {
   IPPROTO_TCP,
   IPV6_TCLASS,
   SO_KEEPALIVE,
+  SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  TCP_KEEPCNT,
   TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
   TCP_NODELAY,
 } from '../sys/constants.js'
 import { native } from '../sys/native.js'
@@ -20,6 +23,12 @@ import { encodeUnspecified } from '../sys/sockaddr.js'
 import { systemError } from '../sys/system-error.js'
 
 const unspecified = encodeUnspecified()
+
+/** As libuv has it: a peer is given up after ten probes without an answer, one second apart. */
+const KEEP_ALIVE_PROBES = [
+  [TCP_KEEPINTVL, 1],
+  [TCP_KEEPCNT, 10],
+] as const
 
 /** An int as setsockopt(2) takes it. */
 const encodeInt = (value: number): Buffer => Buffer.from(new Int32Array([value]).buffer)
@@ -66,8 +75,16 @@ export function configureTcp(fd: number, keepAliveSeconds: number | null): void 
   if (keepAliveSeconds === null) return
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, one, one.length)
   if (keepAliveSeconds < 1) return
-  const seconds = encodeInt(keepAliveSeconds)
-  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds, seconds.length)
+  for (const [option, value] of [[TCP_KEEPIDLE, keepAliveSeconds] as const, ...KEEP_ALIVE_PROBES]) {
+    const bytes = encodeInt(value)
+    setsockopt(fd, IPPROTO_TCP, option, bytes, bytes.length)
+  }
+}
+
+/** One local port may lead to several peers, and be used again while a connection from it is in TIME_WAIT, as in libuv. */
+export function shareLocalPort(fd: number): void {
+  const one = encodeInt(1)
+  native().setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, one.length)
 }
 
 /** IP_TOS or IPV6_TCLASS: ip(7). It is a wish: errors are of no consequence. */

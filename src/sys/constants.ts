@@ -14,6 +14,7 @@ export const SOCK_NONBLOCK = 0o4000
 export const SOCK_CLOEXEC = 0o2000000
 
 export const SOL_SOCKET = 1
+export const SO_REUSEADDR = 2
 export const SO_ERROR = 4
 export const SO_KEEPALIVE = 9
 
@@ -24,6 +25,8 @@ export const IPV6_TCLASS = 67
 export const IPPROTO_TCP = 6
 export const TCP_NODELAY = 1
 export const TCP_KEEPIDLE = 4
+export const TCP_KEEPINTVL = 5
+export const TCP_KEEPCNT = 6
 
 export const SHUT_WR = 1
 
