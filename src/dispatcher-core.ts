@@ -75,13 +75,16 @@ export class DispatcherCore implements PoolEvents {
   close(callback: () => void): void {
     this.isClosed = true
     for (const pool of this.#pools.values()) pool.close()
-    this.#whenIdle(() => {
-      this.isDestroyed = true
-      this.#whenQuiet(callback)
-    })
+    // Not within close(), nor within a handler's last callback: there it is closed, but not yet destroyed (undici).
+    this.#whenIdle(() =>
+      queueMicrotask(() => {
+        this.isDestroyed = true
+        this.#whenQuiet(callback)
+      }),
+    )
   }
 
-  /** Calls back when all connections have ended; requests have failed by then. */
+  /** Calls back when all connections have ended; requests have failed by then. May be called again, at any time. */
   destroy(error: Error, callback: () => void): void {
     this.isDestroyed = true
     for (const pool of this.#pools.values()) pool.destroy(error)
