@@ -88,6 +88,7 @@ export class DispatcherCore implements PoolEvents {
   destroy(error: Error, callback: () => void): void {
     this.isDestroyed = true
     for (const pool of this.#pools.values()) pool.destroy(error)
+    this.#transport.cutShort()
     this.#whenIdle(() => this.#whenQuiet(callback))
   }
 

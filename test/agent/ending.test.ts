@@ -5,11 +5,17 @@ import { errors } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { dispatchers, expectNoDescriptorLeft, type recyclingAgent } from '../support/dispatchers.js'
 import { type Recording, recording, styles } from '../support/handlers.js'
-import { answering, ok, rawServer } from '../support/raw-server.js'
+import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
 expectNoDescriptorLeft()
 
 type Agent = ReturnType<typeof recyclingAgent>
+
+/** Ends each connection with its first response. */
+async function ending(peer: RawPeer): Promise<void> {
+  await peer.request()
+  peer.socket.end(ok('', 'connection: close\r\n'))
+}
 
 const CLOSED = ['error', 'ClientClosedError', 'UND_ERR_CLOSED', 'The client is closed']
 const DESTROYED = ['error', 'ClientDestroyedError', 'UND_ERR_DESTROYED', 'The client is destroyed']
@@ -119,10 +125,7 @@ describe.each(cases)('%s with handlers of the %s kind', (name, style, makeAny) =
   })
 
   it('connects again for what is queued when the connection ends meanwhile', async () => {
-    const { origin, peers } = await rawServer(async (peer) => {
-      await peer.request()
-      peer.socket.end(ok('', 'connection: close\r\n'))
-    })
+    const { origin, peers } = await rawServer(ending)
     const agent = make({ connections: 1 })
     const requests = [send(agent, origin), send(agent, origin), send(agent, origin)]
     await agent.close()
@@ -235,17 +238,24 @@ describe.each(cases)('%s with handlers of the %s kind', (name, style, makeAny) =
     expect(await Promise.all([agent.destroy(), closed])).toEqual([null, null])
   })
 
-  it('is not destroyed before the connections have ended that close() has begun to end', async () => {
-    const { origin, peers } = await rawServer(answering(ok()))
-    const agent = make()
-    await send(agent, origin).done
-    // It does not notice the end, and does not end its half.
-    peers[0]!.socket.pause()
-    const closed = agent.close()
-    await setImmediate()
-    expect(await agent.destroy()).toBe(null)
-    if (name === 'RecyclingAgent') expect(agent.stats.sockets).toMatchObject({ leased: 0 })
-    await closed
+  it('waits for no peer when it is destroyed, be it while it is being closed', async () => {
+    const { origin, peer } = await rawServer(answering(ok()))
+    const kept = make()
+    await send(kept, origin).done
+    const closing = make()
+    await send(closing, origin).done
+    // They do not notice the end, and do not end their halves.
+    for (const index of [0, 1]) (await peer(index)).socket.pause()
+    const closed = closing.close()
+    const since = performance.now()
+    expect(await Promise.all([kept.destroy(), setImmediate().then(() => closing.destroy()), closed])).toEqual([
+      null,
+      null,
+      null,
+    ])
+    expect(performance.now() - since).toBeLessThan(500)
+    if (name === 'RecyclingAgent') expect(kept.stats.sockets).toMatchObject({ leased: 0, closed: 1, idle: 0 })
+    if (name === 'RecyclingAgent') expect(closing.stats.sockets).toMatchObject({ leased: 0, closed: 1, idle: 0 })
   })
 
   it('abandons connections in the making', async () => {
@@ -278,7 +288,7 @@ describe.each(cases)('%s with handlers of the %s kind', (name, style, makeAny) =
   })
 
   it.each(['connect', 'disconnect'] as const)('is destroyed by a listener for %s', async (event) => {
-    const { origin } = await rawServer(answering(ok('', 'connection: close\r\n')))
+    const { origin } = await rawServer(ending)
     const agent = make()
     const destroyed = new Promise((resolve) => agent.once(event as 'connect', () => resolve(agent.destroy())))
     const { done } = send(agent, origin)
@@ -287,7 +297,7 @@ describe.each(cases)('%s with handlers of the %s kind', (name, style, makeAny) =
   })
 
   it.each(['connect', 'disconnect'] as const)('is closed by a listener for %s', async (event) => {
-    const { origin } = await rawServer(answering(ok('', 'connection: close\r\n')))
+    const { origin } = await rawServer(ending)
     const agent = make()
     const closed = new Promise((resolve) => agent.once(event as 'connect', () => resolve(agent.close())))
     const { done } = send(agent, origin)
