@@ -89,8 +89,6 @@ export abstract class DispatcherBase extends Dispatcher {
     assertCallback(callback)
     if (this.destroyCallbacks !== null) {
       this.destroyCallbacks.push(callback)
-    } else if (this.core.isDestroyed) {
-      queueMicrotask(() => callback(null, null))
     } else {
       const callbacks = [callback]
       this.destroyCallbacks = callbacks

@@ -92,19 +92,20 @@ export class DispatcherCore implements PoolEvents {
   close(callback: () => void): void {
     this.isClosed = true
     for (const pool of this.#pools.values()) pool.close()
-    // Not within the call: a request that comes now is told that the dispatcher is closed.
-    queueMicrotask(() => {
-      this.#whenIdle(() => {
+    // Not within close(), nor within a handler's last callback: there it is closed, but not yet destroyed (undici).
+    this.#whenIdle(() =>
+      queueMicrotask(() => {
         this.isDestroyed = true
         this.#whenQuiet(callback)
-      })
-    })
+      }),
+    )
   }
 
-  /** Calls back when all connections have ended; requests have failed by then. */
+  /** Calls back when all connections have ended; requests have failed by then. May be called again, at any time. */
   destroy(error: Error, callback: () => void): void {
     this.isDestroyed = true
     for (const pool of this.#pools.values()) pool.destroy(error)
+    this.#transport.cutShort()
     this.#whenIdle(() => this.#whenQuiet(callback))
   }
 

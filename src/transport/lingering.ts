@@ -12,7 +12,7 @@ import { SHUT_WR } from '../sys/constants.js'
 import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
 import { isRetryable } from '../sys/system-error.js'
-import type { Tcp } from './tcp.js'
+import type { Lingerer, Tcp } from './tcp.js'
 import type { Initiator } from './wire.js'
 
 /** How long the peer may take, in milliseconds, before and again after our own FIN. */
@@ -22,7 +22,7 @@ export const LINGER_TIMEOUT_MS = 1000
 const DISCARD_LIMIT = 1 << 20
 const discarded = Buffer.allocUnsafeSlow(65_536)
 
-export class Lingering implements ReadinessListener {
+export class Lingering implements Lingerer, ReadinessListener {
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
   readonly #deadline = new Deadline(() => this.#onDeadline())
@@ -33,9 +33,10 @@ export class Lingering implements ReadinessListener {
     this.#tcp = tcp
     this.#descriptor = descriptor
     descriptor.listener = this
-    tcp.lingeringBegins()
+    tcp.lingeringBegins(this)
     tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
-    if (initiator === 'self') this.#shutDown()
+    if (tcp.isCutShort) this.cutShort()
+    else if (initiator === 'self') this.#shutDown()
     // Often the FIN has followed the response by now: asking costs less than being told.
     else this.#discard()
   }
@@ -43,6 +44,13 @@ export class Lingering implements ReadinessListener {
   onReadiness(flags: number): void {
     if (isPeerClosed(flags)) this.#end(true)
     else if (isReadable(flags)) this.#discard()
+  }
+
+  /** What close(2) does then is up to the kernel: FIN, or RST where something was left unread. */
+  cutShort(): void {
+    this.#tcp.deadlines.stop(this.#deadline)
+    this.#tcp.sockets.discard(this.#descriptor)
+    this.#tcp.lingeringEnds(this)
   }
 
   #discard(): void {
@@ -74,6 +82,6 @@ export class Lingering implements ReadinessListener {
     this.#tcp.deadlines.stop(this.#deadline)
     if (peerClosed) this.#tcp.sockets.release(this.#descriptor)
     else this.#tcp.sockets.abort(this.#descriptor)
-    this.#tcp.lingeringEnds()
+    this.#tcp.lingeringEnds(this)
   }
 }

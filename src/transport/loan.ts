@@ -1,5 +1,6 @@
 /**
- * A connected descriptor lent to Node: a duplicate of it becomes a `net.Socket`, over the same open file description.
+ * Connected descriptors as sockets of Node's: handed over for good, or lent. What is lent is a duplicate, over the same
+ * open file description.
  *
  * While it is lent the descriptor is in nobody's epoll set but Node's. When the socket is destroyed only the duplicate
  * is closed and no FIN is sent; the descriptor then ends its lease by the same rules as any other.
@@ -10,7 +11,7 @@ import { native } from '../sys/native.js'
 import { Lingering } from './lingering.js'
 import type { StreamOwner } from './stream-wire.js'
 import type { Tcp } from './tcp.js'
-import type { Initiator } from './wire.js'
+import { type Initiator, MAX_CHUNK_SIZE } from './wire.js'
 
 export class Loan implements StreamOwner {
   readonly socket: Socket
@@ -38,7 +39,7 @@ export class Loan implements StreamOwner {
       closings.end()
     }
     closings.begin()
-    socket.on('error', () => {})
+    socket.on('error', ignore)
     // As long as the duplicate is open the next connection of the descriptor would be its connection, too.
     if (socket.closed) takeBack()
     else socket.once('close', takeBack).destroy()
@@ -65,8 +66,23 @@ export class Loan implements StreamOwner {
   }
 }
 
+/**
+ * The user's socket from now on, over a connected `fd` that nobody else has; like those that undici hands over (undici
+ * core/connect.js).
+ */
+export function handedOver(fd: number, { enabled, initialDelay }: Tcp['keepAlive']): Socket {
+  const socket = socketOf(fd, MAX_CHUNK_SIZE)
+  // Node cannot switch off what it does not know to be on.
+  socket.setNoDelay(true)
+  if (enabled) socket.setKeepAlive(true, initialDelay)
+  // A reset that nobody listens for ends the connection, and not the process.
+  socket.on('error', ignore)
+  // Paused for now, but a listener for 'data' sets it flowing, which pause() would forbid.
+  return socket.on('readable', ignore).removeListener('readable', ignore)
+}
+
 /** A `net.Socket` that owns `fd`. @param highWaterMark in bytes, both ways; by default Node's own */
-export function socketOf(fd: number, highWaterMark?: number): Socket {
+function socketOf(fd: number, highWaterMark?: number): Socket {
   // Known to the streams below, but not to the type.
   const options = { fd, readable: true, writable: true, ...(highWaterMark !== undefined && { highWaterMark }) }
   try {
@@ -76,3 +92,5 @@ export function socketOf(fd: number, highWaterMark?: number): Socket {
     throw error
   }
 }
+
+function ignore(): void {}

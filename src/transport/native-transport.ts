@@ -58,6 +58,10 @@ export class NativeTransport implements Transport {
     return new TcpConnector(this.#tcp, target)
   }
 
+  cutShort(): void {
+    this.#tcp.cutShort()
+  }
+
   whenQuiet(callback: () => void): void {
     this.#tcp.closings.whenNone(callback)
   }

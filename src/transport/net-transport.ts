@@ -41,6 +41,9 @@ export class NetTransport implements Transport {
     return new StreamConnector(environment, target, makeConnect, target.connectTimeout)
   }
 
+  /** Sockets of Node's are closed without waiting for anybody. */
+  cutShort(): void {}
+
   whenQuiet(callback: () => void): void {
     this.#closings.whenNone(callback)
   }

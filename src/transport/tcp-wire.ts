@@ -1,6 +1,5 @@
 /** A TCP connection on a leased descriptor: system calls, a queue for what the kernel does not take, and the end. */
 import { Buffer } from 'node:buffer'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SocketInfo } from '../errors.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
@@ -9,7 +8,7 @@ import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
 import { isRetryable, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
-import { Loan, socketOf } from './loan.js'
+import { handedOver, Loan } from './loan.js'
 import type { Tcp } from './tcp.js'
 import { type Initiator, MAX_CHUNK_SIZE, Received, type Wire, type WireListener } from './wire.js'
 import { WireSocket } from './wire-socket.js'
@@ -31,19 +30,6 @@ function addressOfWindow(window: Buffer): number {
     windowAddress = native().addressOf(window)
   }
   return windowAddress
-}
-
-function ignore(): void {}
-
-/** What undici's sockets are like when they are handed over (undici core/connect.js). */
-function makeLikeUndicis(socket: Socket, keepAlive: { enabled: boolean; initialDelay: number }): void {
-  // Node cannot switch off what it does not know to be on.
-  socket.setNoDelay(true)
-  if (keepAlive.enabled) socket.setKeepAlive(true, keepAlive.initialDelay)
-  // A reset that nobody listens for ends the connection, and not the process.
-  socket.on('error', ignore)
-  // Paused for now, but a listener for 'data' sets it flowing, which pause() would forbid.
-  socket.on('readable', ignore).removeListener('readable', ignore)
 }
 
 export class TcpWire implements Wire, ReadinessListener {
@@ -144,8 +130,7 @@ export class TcpWire implements Wire, ReadinessListener {
 
   detach(bytes: Buffer): Duplex {
     this.listener = null
-    const socket = socketOf(this.#tcp.sockets.handOver(this.#descriptor), MAX_CHUNK_SIZE)
-    makeLikeUndicis(socket, this.#tcp.keepAlive)
+    const socket = handedOver(this.#tcp.sockets.handOver(this.#descriptor), this.#tcp.keepAlive)
     if (bytes.length > 0) socket.unshift(bytes)
     for (const unsent of this.#queue ?? []) socket.write(unsent)
     this.#queue = null

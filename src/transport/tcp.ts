@@ -12,6 +12,12 @@ const MOST_MISSES = 3
 /** How many peers are remembered for closing too late. */
 const SLOW_PEERS_LIMIT = 1024
 
+/** A connection that is over, but for its peer's FIN. */
+export interface Lingerer {
+  /** The FIN is not awaited any more. */
+  cutShort(): void
+}
+
 export class Tcp {
   readonly reactor: Reactor
   readonly deadlines: Deadlines
@@ -25,7 +31,9 @@ export class Tcp {
   /** Connections that are over for their owners. */
   readonly closings = new Closings()
   /** Of these, the ones whose peer's FIN is awaited. */
-  #lingering = 0
+  readonly #lingering = new Set<Lingerer>()
+  /** No peer's FIN is awaited any more. */
+  isCutShort = false
 
   /** @throws where koffi or a symbol of the process is missing */
   constructor(options: SocketPoolOptions) {
@@ -36,18 +44,24 @@ export class Tcp {
   }
 
   /** A connection is over for its owner, but the peer's FIN is still awaited. */
-  lingeringBegins(): void {
-    this.#lingering++
+  lingeringBegins(lingerer: Lingerer): void {
+    this.#lingering.add(lingerer)
     this.closings.begin()
   }
 
-  lingeringEnds(): void {
-    this.#lingering--
+  lingeringEnds(lingerer: Lingerer): void {
+    this.#lingering.delete(lingerer)
     if (this.#waiter !== null) {
       this.#misses.delete(this.#waiter.peer.key)
       this.#endWait()
     }
     this.closings.end()
+  }
+
+  /** Closes what is lingering, and what would: no descriptor will be needed again. */
+  cutShort(): void {
+    this.isCutShort = true
+    for (const lingerer of this.#lingering) lingerer.cutShort()
   }
 
   /**
@@ -57,7 +71,7 @@ export class Tcp {
    * @returns a function that cancels the wait, or `null` when there is nothing to wait for
    */
   awaitRelease(peer: Peer, proceed: () => void): (() => void) | null {
-    if (this.#lingering === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering) return null
+    if (this.#lingering.size === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering.size) return null
     if (!this.sockets.keeps(peer) || this.sockets.hasIdle(peer)) return null
     if (this.#misses.get(peer.key) === MOST_MISSES) return null
     const waiter = { peer, proceed }

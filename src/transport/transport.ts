@@ -61,6 +61,8 @@ export interface Transport {
   /** A snapshot of the counters. */
   readonly sockets: SocketPoolStats
   connectorTo(target: Target): Connector
+  /** Connections that are on their way to their end need not get there in good order any more. */
+  cutShort(): void
   /** Calls back, at once or later, when no connection is on its way to its end. */
   whenQuiet(callback: () => void): void
   /** Closes what is kept for connections to come. */
