@@ -210,8 +210,6 @@ export function twin(name: string, play: Play, settings: Settings = {}): void {
       const deviation = DEVIATIONS.find((entry) => matches(entry, style))
       const pending = PENDING.find((entry) => matches(entry, style))
       const [undicis, ours] = await playBoth(play, style, settings)
-      if (process.env.TWIN_PRINT)
-        console.log(['undici', ...undicis, 'ours', ...ours].map((e) => JSON.stringify(e)).join('\n'))
       if (deviation !== undefined) {
         const { undicis: onlyUndicis = [], ours: onlyOurs = [] } = deviation
         expect(differenceOf(undicis, ours), deviation.reason).toEqual({ undicis: onlyUndicis, ours: onlyOurs })
