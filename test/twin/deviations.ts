@@ -221,7 +221,7 @@ export const DEVIATIONS: Deviation[] = [
     ...drainAfterLoss,
   },
   { scenario: 'are served in order by one connection each, pipelining 0', ...drainAfterLoss },
-  { scenario: 'fails the first request of a queue, the next is served', ...drainAfterLoss },
+  { scenario: 'headersTimeout fails the first of a queue, the next is served', ...drainAfterLoss },
   ...(['new', 'legacy'] as const).map(
     (style): Deviation => ({
       scenario: 'that has got a reset which nobody has read yet',
