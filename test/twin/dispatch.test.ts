@@ -57,12 +57,19 @@ describe('refuses', () => {
   })
   twin('a bad body before bad headers', refused({ body: 5, headers: 5 }))
 
-  for (const without of ['onError', 'onResponseError']) {
-    twin(`bad options by throwing where there is no ${without}`, async (stage) => {
-      const broken = stage.exchange()
-      delete broken.handler[without]
-      stage.dispatch(stage.agent(), { origin: 5 }, broken)
-    })
+  for (const [without, style] of [
+    ['onError', 'legacy'],
+    ['onResponseError', 'new'],
+  ] as const) {
+    twin(
+      `bad options by throwing where there is no ${without}`,
+      async (stage) => {
+        const broken = stage.exchange()
+        delete broken.handler[without]
+        stage.dispatch(stage.agent(), { origin: 5 }, broken)
+      },
+      { styles: [style], legacyItself: style === 'legacy' },
+    )
   }
 })
 

@@ -47,7 +47,7 @@ describe('a handler without', () => {
     'onRequestSent',
   ]
   for (const method of legacyMethods) {
-    const legacyOnly: Settings = { styles: ['legacy'] }
+    const legacyOnly: Settings = { styles: ['legacy'], legacyItself: true }
     const withMethod =
       (value: unknown): Play =>
       async (stage) => {
@@ -376,7 +376,7 @@ describe('pause', () => {
         },
       },
     ),
-    { styles: ['legacy'] },
+    { styles: ['legacy'], legacyItself: true },
   )
   for (const value of [undefined, null, 0, '', true]) {
     twin(

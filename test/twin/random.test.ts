@@ -13,7 +13,7 @@ import { differenceOf, render } from './transcript.js'
 import { type Play, playBoth } from './twin.js'
 
 const seed = Number(process.env.TWIN_SEED ?? 20_251_125)
-const numRuns = Number(process.env.TWIN_RUNS ?? 60)
+const numRuns = Number(process.env.TWIN_RUNS ?? 40)
 
 interface Plan {
   bytes: string
