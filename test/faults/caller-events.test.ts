@@ -18,7 +18,7 @@ describe('a listener that destroys the agent', () => {
     const target = event === 'connectionError' ? 'http://127.0.0.1:1' : origin
     let destroyed: Promise<unknown> | undefined
     let connections = 0
-    agent.on(event, () => {
+    agent.on(event as 'disconnect', () => {
       destroyed ??= agent.destroy()
     })
     agent.on('connect', () => connections++)
