@@ -97,14 +97,15 @@ export class StreamPump implements BodyPump {
 
 /** An iterable, whose next chunk is not asked for while the wire is blocked. */
 export class IterablePump implements BodyPump {
-  readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>
+  readonly #iterable: BodyIterable
   readonly #writer: BodyWriter
   readonly #owner: PumpOwner
+  #iterator: AsyncIterator<unknown> | Iterator<unknown> | null = null
   #isOver = false
   #onDrained: (() => void) | null = null
 
   constructor(iterable: BodyIterable, writer: BodyWriter, owner: PumpOwner) {
-    this.#iterator = Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]()
+    this.#iterable = iterable
     this.#writer = writer
     this.#owner = owner
   }
@@ -128,8 +129,10 @@ export class IterablePump implements BodyPump {
 
   async #run(): Promise<void> {
     try {
+      const iterator = iteratorOf(this.#iterable)
+      this.#iterator = iterator
       for (;;) {
-        const { done, value } = await this.#iterator.next()
+        const { done, value } = await iterator.next()
         if (this.#isOver) return
         if (done) break
         // A synchronous iterator may yield promises, which `for await` would wait for.
@@ -158,10 +161,14 @@ export class IterablePump implements BodyPump {
   /** The iterator may release what it holds; what it has to say about that concerns nobody any more. */
   #letGo(): void {
     try {
-      const result = this.#iterator.return?.()
+      const result = this.#iterator?.return?.()
       if (result instanceof Promise) result.catch(() => {})
     } catch {
       // As above.
     }
   }
+}
+
+function iteratorOf(iterable: BodyIterable): AsyncIterator<unknown> | Iterator<unknown> {
+  return Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]()
 }

@@ -128,9 +128,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     const request = new Request(this.origin.origin, this.origin.protocol, options, handler, this)
     this.#size++
     this.#transport.scheduler.hold()
-    // A subscriber of undici's diagnostics channels, told of the request, may have destroyed us.
-    if (this.#destroyedWith !== null) request.fail(this.#destroyedWith)
-    else this.#place(request)
+    this.#place(request)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }
@@ -223,6 +221,11 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** @returns false when nobody can serve the request now */
   #serve(request: Request): boolean {
     for (;;) {
+      // Whoever was told of what led here, a handler or a listener, may have destroyed us.
+      if (this.#destroyedWith !== null) {
+        request.fail(this.#destroyedWith)
+        return true
+      }
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {

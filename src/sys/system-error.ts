@@ -5,7 +5,7 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
-export const { EAGAIN, EBUSY, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNRESET, EPIPE } = constants.errno
+export const { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS } = constants.errno
 
 /** What Node puts on errors of failed system calls. */
 export interface SystemError extends Error {
@@ -37,6 +37,3 @@ export function systemError(errno: number, syscall: string, target?: { address: 
   }
   return error
 }
-
-/** The call would have to wait, or was interrupted before it did anything: neither is a failure. */
-export const isRetryable = (errno: number): boolean => errno === EAGAIN || errno === EINTR

@@ -11,7 +11,7 @@ import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js
 import { SHUT_WR } from '../sys/constants.js'
 import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
-import { isRetryable } from '../sys/system-error.js'
+import { EAGAIN, EINTR } from '../sys/system-error.js'
 import type { Lingerer, Tcp } from './tcp.js'
 import type { Initiator } from './wire.js'
 
@@ -58,7 +58,9 @@ export class Lingering implements Lingerer, ReadinessListener {
       const length = native().recv(this.#descriptor.fd, discarded, discarded.length, 0)
       if (length === 0) return this.#end(true)
       if (length < 0) {
-        if (!isRetryable(native().errno())) this.#end(false)
+        const errno = native().errno()
+        if (errno === EINTR) continue
+        if (errno !== EAGAIN) this.#end(false)
         return
       }
       this.#discarded += length

@@ -13,7 +13,7 @@ import { Peer } from '../socket-pool/peer.js'
 import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
 import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
-import { EINPROGRESS, type SystemError, systemError } from '../sys/system-error.js'
+import { EINPROGRESS, EINTR, type SystemError, systemError } from '../sys/system-error.js'
 import { resolveAddresses } from './addresses.js'
 import type { Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
@@ -148,7 +148,7 @@ export class TcpConnect implements Connecting, ReadinessListener {
     this.#descriptor = descriptor
     descriptor.listener = this
     const errno = this.#tcp.sockets.connect(descriptor)
-    if (errno !== 0 && errno !== EINPROGRESS) {
+    if (errno !== 0 && !isOnItsWay(errno)) {
       this.#attemptFailed(systemError(errno, 'connect', peer.target))
     } else if (this.#next < this.#peers.length) {
       this.#attemptTimeout ??= new Deadline(() => this.#onAttemptTimeout())
@@ -214,6 +214,9 @@ export class TcpConnect implements Connecting, ReadinessListener {
     this.#descriptor = null
   }
 }
+
+/** A connection is on its way also when the call was interrupted: connect(2) under EINTR in POSIX. */
+const isOnItsWay = (errno: number): boolean => errno === EINPROGRESS || errno === EINTR
 
 function peerOf(target: Target, address: string): Peer {
   let peers = peersOfTarget.get(target)

@@ -6,7 +6,7 @@ import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
 import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
-import { isRetryable, systemError } from '../sys/system-error.js'
+import { EAGAIN, EINTR, ENOBUFS, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
 import { handedOver, Loan } from './loan.js'
 import type { Tcp } from './tcp.js'
@@ -82,7 +82,7 @@ export class TcpWire implements Wire, ReadinessListener {
     if (isPeerClosed(flags)) this.isPeerClosed = true
     // Reading comes first: what the peer said before it reset the connection is still there to be read.
     if (isReadable(flags)) this.listener?.onReadable()
-    if (this.#queue !== null && isWritable(flags)) this.#flush()
+    if (this.#canFlush && isWritable(flags)) this.#flush()
   }
 
   receive(window: Buffer): number {
@@ -164,7 +164,8 @@ export class TcpWire implements Wire, ReadinessListener {
       return Received.End
     }
     const errno = this.#native.errno()
-    if (isRetryable(errno)) return Received.Nothing
+    if (errno === EINTR) this.#readLater()
+    if (errno === EINTR || errno === EAGAIN) return Received.Nothing
     this.error = systemError(errno, 'read')
     return Received.Failed
   }
@@ -177,10 +178,11 @@ export class TcpWire implements Wire, ReadinessListener {
     } else if (sent >= 0) {
       this.#bytesWritten += sent
       this.#enqueue(bytes, sent, length)
+      this.#sendQueue()
     } else {
       const errno = this.#native.errno()
-      if (isRetryable(errno)) this.#enqueue(bytes, 0, length)
-      else this.#fail(errno)
+      this.#enqueue(bytes, 0, length)
+      this.#notSent(errno)
     }
   }
 
@@ -191,25 +193,39 @@ export class TcpWire implements Wire, ReadinessListener {
   }
 
   #flush(): void {
+    if (this.#sendQueue()) this.listener?.onDrain()
+  }
+
+  /** Sends until the kernel has no more room, for only then it tells when there is (epoll(7)). @returns whether it had */
+  #sendQueue(): boolean {
     const queue = this.#queue!
     while (queue.length > 0) {
       const bytes = queue[0]!
       const flags = queue.length > 1 ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL
       const sent = this.#native.send(this.#descriptor.fd, bytes, bytes.length, flags)
       if (sent < 0) {
-        const errno = this.#native.errno()
-        if (!isRetryable(errno)) this.#fail(errno)
-        return
+        this.#notSent(this.#native.errno())
+        return false
       }
       this.#bytesWritten += sent
-      if (sent < bytes.length) {
-        queue[0] = bytes.subarray(sent)
-        return
-      }
-      queue.shift()
+      if (sent < bytes.length) queue[0] = bytes.subarray(sent)
+      else queue.shift()
     }
     this.#queue = null
-    this.listener?.onDrain()
+    return true
+  }
+
+  #notSent(errno: number): void {
+    if (errno === EAGAIN) return
+    if (errno !== EINTR && errno !== ENOBUFS) return this.#fail(errno)
+    const run = (): void => {
+      if (this.#canFlush) this.#flush()
+    }
+    this.#tcp.reactor.later({ run })
+  }
+
+  get #canFlush(): boolean {
+    return this.#queue !== null && this.error === null
   }
 
   /**
@@ -219,6 +235,11 @@ export class TcpWire implements Wire, ReadinessListener {
   #fail(errno: number): void {
     this.error ??= systemError(errno, 'write')
     this.#queue = []
+    this.#readLater()
+  }
+
+  /** Without waiting for readiness: nothing says that there will be any. */
+  #readLater(): void {
     this.#tcp.reactor.later({ run: () => this.listener?.onReadable() })
   }
 }

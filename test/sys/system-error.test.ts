@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { isRetryable, type SystemError, systemError } from '../../src/sys/system-error.js'
+import { type SystemError, systemError } from '../../src/sys/system-error.js'
 
-const { ECONNREFUSED, EADDRNOTAVAIL, ENOENT, EMFILE, EAGAIN, EINTR, ECONNRESET } = constants.errno
+const { ECONNREFUSED, EADDRNOTAVAIL, ENOENT, EMFILE } = constants.errno
 
 /** The enumerable properties of an error and its message: all that a user can tell two errors apart by. */
 const parts = (error: Error): object => ({ ...error, message: error.message })
@@ -56,16 +56,5 @@ describe('a system error', () => {
 
   it('names an errno that libuv does not know as libuv does', () => {
     expect((systemError(4095, 'connect') as SystemError).code).toMatch(/4095|UNKNOWN|EOF/)
-  })
-})
-
-describe('an errno', () => {
-  it.each([
-    ['EAGAIN', EAGAIN, true],
-    ['EINTR', EINTR, true],
-    ['ECONNRESET', ECONNRESET, false],
-    ['none', 0, false],
-  ])('%s: the call is to be repeated: %s', (_name, errno, answer) => {
-    expect(isRetryable(errno)).toBe(answer)
   })
 })
