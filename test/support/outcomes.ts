@@ -55,3 +55,17 @@ export function outcomeOf(dispatcher: Pick<Dispatcher, 'dispatch'>, options: Get
     dispatcher.dispatch({ path: '/', method: 'GET', ...options }, handler)
   })
 }
+
+/** An outcome in a line: status codes, body, and `end` with the trailers or `!` with the error. */
+export function inWords({ informational, head, body, end }: Outcome): string {
+  const words: string[] = informational.map(String)
+  if (head !== null) words.push(`${head[0]}`)
+  if (body !== '') words.push(JSON.stringify(body))
+  const [name, ...rest] = end as string[]
+  if (name === 'complete') words.push(rest.length > 0 ? `end ${rest.join(' ')}` : 'end')
+  else if (name === 'upgrade') words.push('upgrade')
+  else if (name === 'HTTPParserError') words.push(`! ${/\((.*)\)$/.exec(rest[0]!)?.[1]}`)
+  else if (name === 'ResponseContentLengthMismatchError') words.push('! length mismatch')
+  else words.push(`! ${rest[1]?.split('\n')[0]}`)
+  return words.join(' ')
+}
