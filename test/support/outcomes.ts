@@ -21,13 +21,27 @@ export function nameOf(error: unknown): unknown[] {
 
 export type GetOptions = Partial<Dispatcher.DispatchOptions> & { origin: string }
 
-/** Sends a request. @returns what came of it */
-export function outcomeOf(dispatcher: Pick<Dispatcher, 'dispatch'>, options: GetOptions): Promise<Outcome> {
+/**
+ * Sends a request.
+ *
+ * @param pauses after the head and after each chunk the handler wants no more, for a turn of the event loop
+ * @returns what came of it
+ */
+export function outcomeOf(
+  dispatcher: Pick<Dispatcher, 'dispatch'>,
+  options: GetOptions,
+  pauses = false,
+): Promise<Outcome> {
   return new Promise((resolve) => {
     const outcome: Outcome = { informational: [], head: null, body: '', end: [] }
     const over = (...end: unknown[]): void => {
       outcome.end = end
       resolve(outcome)
+    }
+    const takeBreath = (controller: Dispatcher.DispatchController): void => {
+      if (!pauses) return
+      controller.pause()
+      setImmediate(() => controller.resume())
     }
     const rawHeaders = (controller: unknown): Buffer[] => (controller as { rawHeaders: Buffer[] }).rawHeaders
     const handler: Dispatcher.DispatchHandler = {
@@ -41,9 +55,11 @@ export function outcomeOf(dispatcher: Pick<Dispatcher, 'dispatch'>, options: Get
       onResponseStart(controller, status, _headers, text) {
         if (status < 200) outcome.informational.push(status)
         else outcome.head = [status, text ?? '', ...latin1(rawHeaders(controller))]
+        takeBreath(controller)
       },
-      onResponseData(_controller, chunk) {
+      onResponseData(controller, chunk) {
         outcome.body += chunk.toString('latin1')
+        takeBreath(controller)
       },
       onResponseEnd(controller) {
         over('complete', ...latin1((controller as unknown as { rawTrailers: Buffer[] }).rawTrailers))
