@@ -10,12 +10,17 @@ export type FieldRecord = Record<string, string | string[]>
 /** Lower-cased forms of the names that were seen, so that most names cost one lookup. */
 const lowerCased = new Map<string, string>()
 const LOWER_CASED_LIMIT = 1024
+/** Longer names are not worth keeping: which names there are is up to the peers. */
+const LONGEST_KEPT_NAME = 64
 
 function lowerCase(name: string): string {
   let lower = lowerCased.get(name)
   if (lower === undefined) {
     lower = name.toLowerCase()
-    if (lowerCased.size < LOWER_CASED_LIMIT) lowerCased.set(name, lower)
+    if (lowerCased.size < LOWER_CASED_LIMIT && name.length <= LONGEST_KEPT_NAME) {
+      // A substring holds on to the head that it was taken from; these have memory of their own.
+      lowerCased.set(Buffer.from(name, 'latin1').toString('latin1'), Buffer.from(lower, 'latin1').toString('latin1'))
+    }
   }
   return lower
 }

@@ -46,6 +46,8 @@ const RESPONSE = 2
 /** llhttp_errno_t. */
 const OK = 0
 const PAUSED = 21
+/** What on_headers_complete answers when no body follows, whatever the fields say. */
+const SKIP_BODY = 1
 /** llhttp_flags_t. */
 const F_CHUNKED = 1 << 3
 const F_CONTENT_LENGTH = 1 << 5
@@ -137,11 +139,16 @@ export class Parser {
     spareParsers.push(this)
   }
 
-  /** Makes the parser expect the beginning of a response. */
+  /** Makes the parser expect the beginning of a response on a connection of which it knows nothing. */
   reset(): void {
     llhttp.llhttp_reset(this.#pointer)
-    this.statusLength = 0
     this.error = null
+    this.beginHead()
+  }
+
+  /** Another head follows, that of a 1xx being complete: nothing may, when that has said that the connection closes. */
+  beginHead(): void {
+    this.statusLength = 0
     this.beginSection()
   }
 
@@ -231,7 +238,8 @@ export class Parser {
     this.upgrade = upgrade
     this.shouldKeepAlive = shouldKeepAlive
     this.#outcome = Outcome.Head
-    return PAUSED
+    // What follows 101 is not HTTP; llhttp knows that, and does not take it for the end of a message.
+    return status < 200 && status !== 101 ? SKIP_BODY : PAUSED
   }
 
   noteBody(at: number, length: number): number {
@@ -240,7 +248,8 @@ export class Parser {
   }
 
   noteEnd(): number {
-    this.#outcome = Outcome.End
+    // A 1xx is complete with its head.
+    if (this.#outcome !== Outcome.Head) this.#outcome = Outcome.End
     return PAUSED
   }
 

@@ -7,17 +7,11 @@ import { keepAliveHint, type ResponseHead } from './response-head.js'
 
 /** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
 export function headError(parser: Parser, section: Buffer): ProtocolError {
-  const places = completePlaces(parser.fields, section.length)
+  // A name without a value is not a field.
+  const places = parser.fields.slice(0, parser.fields.length - (parser.fields.length % 4))
   const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length')
   if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
   return parser.error!
-}
-
-/** A name without a value, or a value that the error is in, is not a field: how much of it is noted is up to the reads. */
-function completePlaces(places: readonly number[], sectionLength: number): readonly number[] {
-  const end = places.length - (places.length % 4)
-  const isCutShort = end === places.length && end > 0 && places[end - 2]! + places[end - 1]! >= sectionLength
-  return places.slice(0, isCutShort ? end - 4 : end)
 }
 
 /** @param section the head's bytes, from the status line on */

@@ -56,6 +56,8 @@ export class ResponseReader {
   #state: ResponseState = 'head'
   #paused = false
   #parser: Parser | null = null
+  /** The first byte of the present head has come. */
+  #headHasBegun = false
   /** Bytes of the present section that earlier reads brought. */
   #carried: Buffer | null = null
   /** A copy of what is in the window, made when the first event of a read needs it. */
@@ -92,7 +94,7 @@ export class ResponseReader {
 
   /** A message has begun and is not complete. */
   get isInMessage(): boolean {
-    return this.#parser !== null || this.#state !== 'head'
+    return this.#headHasBegun || this.#state !== 'head'
   }
 
   /** Something was received, be it FIN, that the sink has not seen yet: it waits for {@link resume}. */
@@ -148,6 +150,7 @@ export class ResponseReader {
   stop(): void {
     this.#step('close')
     this.#dropParser()
+    this.#headHasBegun = false
     this.#rest = null
     this.#chunks = null
     this.#carried = null
@@ -291,7 +294,7 @@ export class ResponseReader {
   }
 
   #parseHead(from: number, end: number): ProtocolError | null {
-    const start = this.#parser === null ? this.#skipEmptyLines(from, end) : from
+    const start = this.#headHasBegun ? from : this.#skipEmptyLines(from, end)
     this.#skipped += start - from
     if (this.#skipped > this.#longestSection) return new ProtocolError('header-overflow')
     if (start === end) {
@@ -301,13 +304,15 @@ export class ResponseReader {
     this.#skipped = 0
     const expectation = this.#sink.expectation()
     if (expectation === null) return new ProtocolError('bad-response')
-    if (this.#parser === null) {
-      this.#parser = Parser.borrow()
+    // Behind a 1xx there is one already, and it knows what that has said.
+    const parser = this.#parser ?? Parser.borrow()
+    this.#parser = parser
+    if (!this.#headHasBegun) {
+      this.#headHasBegun = true
       this.#copyOfInput(end)
       this.#sink.onResponseBegin()
       if (this.#parser === null) return null
     }
-    const parser = this.#parser
     const outcome = this.#execute(parser, start, end)
     const section = this.#section(start, end)
     if (this.#isTooLong(parser, section)) return new ProtocolError('header-overflow')
@@ -327,16 +332,15 @@ export class ResponseReader {
     end: number,
   ): ProtocolError | null {
     const { status, isChunked, hasTransferEncoding, contentLength } = parser
-    // 100 (Continue) is an answer to an expectation that no request of ours has.
-    if (status <= 100) return new ProtocolError('bad-response')
-    const isHalfUpgrade = status === 101 && !parser.upgrade && method !== 'CONNECT'
-    if (isHalfUpgrade || (parser.upgrade && !upgrade)) return new ProtocolError('bad-upgrade')
+    this.#headHasBegun = false
+    const error = this.#refuse(parser, method, upgrade, end)
+    if (error !== null) return error
     const head = readHead(parser, section, method)
     const facts = { method, statusCode: status, upgrade: parser.upgrade, isChunked, hasTransferEncoding, contentLength }
     const framing = framingOf(facts)
     if (framing.kind === 'tunnel') return this.#tunnel(head, end)
     if (status < 200) {
-      this.#dropParser()
+      parser.beginHead()
       this.#step('informational')
       this.#sink.onInformational(head)
       // What a handler of a 1xx does to the flow is void: it concerns the final response (undici client-h1).
@@ -353,6 +357,18 @@ export class ResponseReader {
     if (framing.kind !== 'sized' || framing.length > 0) return null
     this.#endIsDue = true
     return this.#deliverChunks([])
+  }
+
+  /** What is wrong with a well-formed head. */
+  #refuse({ status, upgrade }: Parser, method: string, wanted: unknown, end: number): ProtocolError | null {
+    if (status < 100) {
+      const rest = this.#copyOfInput(end).subarray(this.#position)
+      return ProtocolError.parse('Invalid status code', 'INVALID_STATUS', rest)
+    }
+    if (status === 100) return new ProtocolError('bad-response')
+    // 101 that does not say what it switches to is none (RFC 9110 15.2.2), yet what follows it is not HTTP.
+    const isBad = upgrade ? !wanted : status === 101 && method !== 'CONNECT'
+    return isBad ? new ProtocolError('bad-upgrade') : null
   }
 
   #tunnel(head: ResponseHead, end: number): null {

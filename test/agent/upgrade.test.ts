@@ -258,12 +258,12 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
 
   // undici fails an assertion of its own.
   if (!name.startsWith('undici')) {
-    it('refuses a 101 that names no protocol', async () => {
+    it('refuses a 101 that names no protocol (RFC 9110 15.2.2)', async () => {
       const { origin } = await rawServer(answering(`HTTP/1.1 101 Switching Protocols\r\n\r\n${ok('no')}`))
       const { handler, done, events } = upgradeRecording(style)
       make().dispatch({ origin, ...UPGRADE }, handler)
       await done
-      expect(withoutSent(events).map((event) => event.slice(0, 4))).toEqual([
+      expect(withoutSent(events)).toEqual([
         ['start'],
         ['started'],
         ['error', 'SocketError', 'UND_ERR_SOCKET', 'bad upgrade'],

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { describe, expect, it } from 'vitest'
 import { FieldSection } from '../../src/http1/field-section.js'
+import { usedHeap } from '../support/heap.js'
 
 /** A section of the given names and values, laid out as on the wire. */
 function section(...pairs: readonly (readonly [name: string, value: string])[]): FieldSection {
@@ -10,8 +11,21 @@ function section(...pairs: readonly (readonly [name: string, value: string])[]):
     places.push(text.length, name.length, text.length + name.length + 2, value.length)
     text += `${name}: ${value}\r\n`
   }
-  return new FieldSection(Buffer.from(text, 'latin1'), text, places)
+  const bytes = Buffer.from(text, 'latin1')
+  return new FieldSection(bytes, bytes.toString('latin1'), places)
 }
+
+// First: the tests below use up the room for names.
+describe('The names that are remembered', () => {
+  it('do not hold on to the heads in which they came', () => {
+    const rest = 'x'.repeat(16_000)
+    const before = usedHeap()
+    for (let i = 0; i < 2000; i++) {
+      section([`X-Name-Number-${i}`, rest], [`${'y'.repeat(4000)}${i}`, '']).toRecord()
+    }
+    expect(usedHeap() - before).toBeLessThan(4 << 20)
+  })
+})
 
 describe('FieldSection.toRaw', () => {
   it('gives names and values by turns, in their order and case, repeats apart', () => {

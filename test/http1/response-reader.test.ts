@@ -315,12 +315,28 @@ const cases: Case[] = [
     entries: [begin, { event: 'error', kind: 'bad-upgrade', message: 'bad-upgrade', code: undefined }],
     isDelimited: false,
   },
-  {
-    name: 'refuses a status below 100 (RFC 9110 15)',
-    text: head('HTTP/1.1 099 What'),
-    entries: [begin, badResponse],
-    isDelimited: false,
-  },
+  ...[
+    ['HTTP/1.1', 'connection: close'],
+    ['HTTP/1.0', 'a: b'],
+  ].map(([version, field]): Case => {
+    const [name, value] = field!.split(': ') as [string, string]
+    return {
+      name: `refuses what follows a 1xx of ${version} with ${field}`,
+      text: head(`${version} 103 Bye`, field!) + head('HTTP/1.1 200 OK', 'content-length: 0'),
+      entries: [
+        begin,
+        { event: 'informational', status: 103, text: 'Bye', fields: { [name]: value } },
+        begin,
+        {
+          event: 'error',
+          kind: 'parse',
+          message: 'Response does not match the HTTP/1.1 protocol (Data after `Connection: close`)',
+          code: 'CLOSED_CONNECTION',
+        },
+      ],
+      isDelimited: false,
+    }
+  }),
   {
     name: 'refuses 100, since no request expects it (RFC 9110 15.2.1)',
     text: head('HTTP/1.1 100 Continue') + head('HTTP/1.1 200 OK', 'content-length: 0'),
@@ -558,23 +574,22 @@ describe('ResponseReader, strict where llhttp is', () => {
     ],
     [
       'a length that is no number',
-      'HTTP/1.1 200 OK\r\ncontent-length: 5x\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n',
       [wrong('Invalid character in Content-Length', 'INVALID_CONTENT_LENGTH')],
     ],
+    ['a length with more than digits', 'HTTP/1.1 200 OK\r\ncontent-length: 5x\r\n\r\n', [mismatch]],
+    ['a list of lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n\r\n', [mismatch]],
+    ['a length beyond 64 bits', `HTTP/1.1 200 OK\r\ncontent-length: ${2n ** 64n}\r\n\r\n`, [mismatch]],
+    ['a bare LF behind a length', 'HTTP/1.1 200 OK\r\ncontent-length: 5\na: b\r\n\r\n', [mismatch]],
+    ...['000', '099'].map((status): [string, string, Entry[]] => [
+      `status ${status}`,
+      `HTTP/1.1 ${status} X\r\n\r\n`,
+      [wrong('Invalid status code', 'INVALID_STATUS')],
+    ]),
     [
       'a negative length',
       'HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n',
       [wrong('Invalid character in Content-Length', 'INVALID_CONTENT_LENGTH')],
-    ],
-    [
-      'a list of lengths',
-      'HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n\r\n',
-      [wrong('Invalid character in Content-Length', 'INVALID_CONTENT_LENGTH')],
-    ],
-    [
-      'a length beyond 64 bits',
-      `HTTP/1.1 200 OK\r\ncontent-length: ${2n ** 64n}\r\n\r\n`,
-      [wrong('Content-Length overflow', 'INVALID_CONTENT_LENGTH')],
     ],
     [
       'any error behind a length, as undici says it',

@@ -17,6 +17,8 @@ export interface RawRequest {
 /** One accepted connection. */
 export class RawPeer {
   readonly socket: Socket
+  /** The TCP socket, which with TLS is another one. */
+  readonly tcp: Socket
   /** From 0, in the order in which connections were accepted. */
   readonly index: number
   readonly requests: RawRequest[] = []
@@ -24,8 +26,9 @@ export class RawPeer {
   #isOver = false
   #wake: (() => void)[] = []
 
-  constructor(socket: Socket, index: number) {
+  constructor(socket: Socket, index: number, tcp: Socket = socket) {
     this.socket = socket
+    this.tcp = tcp
     this.index = index
     socket.on('data', (chunk) => {
       this.#bytes += chunk.toString('latin1')
@@ -147,7 +150,8 @@ export async function rawServer(
   const peers: RawPeer[] = []
   const sockets = new Set<Socket>()
   const accept = (socket: Socket): void => {
-    const peer = new RawPeer(socket, peers.length)
+    const tcp = [...sockets].find(({ remotePort }) => remotePort === socket.remotePort)
+    const peer = new RawPeer(socket, peers.length, secure === undefined ? socket : tcp)
     socket.on('end', () => socket.end())
     peers.push(peer)
     server.emit('peer')
@@ -156,7 +160,10 @@ export async function rawServer(
   const options = { allowHalfOpen: true, pauseOnConnect }
   const server =
     secure === undefined ? createServer(options, accept) : createSecureServer({ ...options, ...secure }, accept)
-  server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
   server.listen(path === undefined ? { host, port } : { path })
   await once(server, 'listening')
   onTestFinished(async () => {
