@@ -135,8 +135,8 @@ export class IterablePump implements BodyPump {
         const { done, value } = await iterator.next()
         if (this.#isOver) return
         if (done) break
-        // A synchronous iterator may yield promises, which `for await` would wait for.
-        const chunk: unknown = await value
+        // A synchronous iterator may yield promises, which `for await` would wait for; nothing else is worth a tick.
+        const chunk: unknown = value instanceof Promise ? await value : value
         if (this.#isOver) return
         if (!this.#writer.write(chunk) && !this.#isOver) {
           await new Promise<void>((resolve) => {

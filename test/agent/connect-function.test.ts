@@ -98,7 +98,7 @@ describe.each(dispatchers)('%s', (_name, make) => {
     if (agent instanceof RecyclingAgent) {
       // It is not the pool's.
       expect(agent.stats.sockets).toMatchObject({ recycled: 0, dissolved: 0, idle: 0 })
-      expect(agent.stats[origin as 'http://a.test']).toMatchObject({ connected: 1, free: 1 })
+      expect(agent.stats[origin as 'http://a.test']).toMatchObject({ connected: true, running: 0 })
     }
     await agent.close()
     await peers[0]!.ended()

@@ -29,10 +29,6 @@ export const PENDING: Pending[] = [
     note: "taken for an informational response; undici fails with its own AssertionError, 'bad response' would be right",
   },
   {
-    scenario: /^by (a list of content-lengths|a content-length beyond 64 bits)$/,
-    note: 'HTTPParserError; with undici ResponseContentLengthMismatchError',
-  },
-  {
     scenario: /^by a reset within a close-delimited body, /,
     note: "'disconnect' says InformationalError 'reset' instead of SocketError 'closed'",
   },
