@@ -101,10 +101,16 @@ export class IterablePump implements BodyPump {
   readonly #writer: BodyWriter
   readonly #owner: PumpOwner
   #iterator: AsyncIterator<unknown> | Iterator<unknown> | null = null
+  readonly #isLengthSure: boolean
   #isOver = false
   #onDrained: (() => void) | null = null
 
-  constructor(iterable: BodyIterable, writer: BodyWriter, owner: PumpOwner) {
+  /**
+   * @param length in bytes, where it is certain: then the body ends with its last byte, not when the iterator says so,
+   *   which for a Blob may be after the response; `null` where it is not
+   */
+  constructor(iterable: BodyIterable, length: number | null, writer: BodyWriter, owner: PumpOwner) {
+    this.#isLengthSure = length !== null
     this.#iterable = iterable
     this.#writer = writer
     this.#owner = owner
@@ -144,6 +150,10 @@ export class IterablePump implements BodyPump {
           })
         }
         if (this.#isOver) return
+        if (this.#isLengthSure && this.#writer.isFull) {
+          this.#letGo()
+          break
+        }
       }
       this.#writer.end()
     } catch (error) {

@@ -43,6 +43,11 @@ export class BodyWriter {
     this.#onBegin = onBegin
   }
 
+  /** As much was written as was announced. */
+  get isFull(): boolean {
+    return this.#framing.kind === 'sized' && this.#written > 0 && this.#written === this.#framing.length
+  }
+
   /**
    * @returns false when the caller should wait for the wire to drain
    * @throws RequestContentLengthMismatchError for more than was announced, TypeError for what is no chunk

@@ -257,7 +257,8 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     this.#head = null
     this.#patience.stop()
     const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
-    if (!this.#writer.isBusy && head.shouldKeepAlive && !isLast) {
+    const isSent = !this.#writer.isBusy || (this.#writer.isFull && !this.#wire!.isBlocked)
+    if (isSent && head.shouldKeepAlive && !isLast) {
       this.#idleSinceTurn = this.#transport.scheduler.turn
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
@@ -325,6 +326,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const [first] = this.#running
     if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
     this.#advance()
+    if (this.canTake) this.#owner.onAvailable(this)
   }
 
   /** The peer has proved to be whom this request is for (TLS). */
@@ -441,6 +443,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   #close(reason: EndReason, initiator: Initiator): void {
     const unsent = this.#takeRequests()
     this.#end(initiator)
+    this.#writer.cancel()
     this.#owner.onDisconnected(this, reason, unsent)
   }
 

@@ -30,6 +30,7 @@ export class RequestWriter implements PumpOwner {
   readonly #strict: boolean
   #request: Request | null = null
   #pump: BodyPump | null = null
+  #body: BodyWriter | null = null
 
   /**
    * @param hostHeader for requests that bring none
@@ -44,6 +45,11 @@ export class RequestWriter implements PumpOwner {
   /** A body is being sent. */
   get isBusy(): boolean {
     return this.#pump !== null
+  }
+
+  /** The body that is being sent lacks nothing but its source's word that this was all. */
+  get isFull(): boolean {
+    return this.#body?.isFull ?? false
   }
 
   /**
@@ -83,7 +89,10 @@ export class RequestWriter implements PumpOwner {
     } else {
       const writer = new BodyWriter(wire, request, head, framing, this.#strict, () => this.#owner.onBodyBegins(request))
       this.#request = request
-      this.#pump = isStream(source) ? new StreamPump(source, writer, this) : new IterablePump(source, writer, this)
+      this.#body = writer
+      this.#pump = isStream(source)
+        ? new StreamPump(source, writer, this)
+        : new IterablePump(source, length, writer, this)
       const pump = this.#pump
       // The source is the caller's code.
       request.run(() => pump.start())
@@ -98,21 +107,27 @@ export class RequestWriter implements PumpOwner {
   /** Stops sending. The body's source is told, and why. */
   cancel(error?: Error): void {
     const pump = this.#pump
-    this.#pump = null
-    this.#request = null
+    this.#forget()
     pump?.cancel(error)
   }
 
   bodySent(): void {
-    this.#pump = null
-    this.#request = null
+    this.#forget()
     this.#owner.onWritten()
   }
 
   bodyFailed(error: unknown): void {
     const request = this.#request
     this.cancel(error instanceof Error ? error : undefined)
-    request?.abort(error)
+    // The response is complete, and what was sent is what was announced: this concerns nobody any more.
+    if (request?.completed) this.#owner.onWritten()
+    else request?.abort(error)
+  }
+
+  #forget(): void {
+    this.#pump = null
+    this.#request = null
+    this.#body = null
   }
 }
 
