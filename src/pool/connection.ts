@@ -53,8 +53,8 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   #isBlocked = false
   #requestCount = 0
   #idleTimeoutMs: number
-  /** The reactor's turn in which the last response ended: before the next one, a FIN may not have been seen. */
-  #idleSinceTurn = -1
+  /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
+  #restsUntil = -1
   #head: ResponseHead | null = null
   /** What ends the connection is known, and will be told in the next turn. */
   #isFailing = false
@@ -117,8 +117,12 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
       this.#close('servername changed', 'self')
       return false
     }
-    if (this.#running.length > 0 || this.#idleSinceTurn === this.#transport.scheduler.turn) return true
-    if (this.#wire?.probe() === Received.Nothing) return true
+    if (this.#running.length > 0 || this.#isResting) return true
+    const wire = this.#wire!
+    if (wire.probe() === Received.Nothing) {
+      if (!wire.probesKernel) this.#rest(wire)
+      return true
+    }
     this.onReadable()
     return this.canTake
   }
@@ -181,7 +185,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   run(): void {
     this.#isScheduled = false
     if (this.#phase !== 'open') return
-    if (this.#running.length === 0 && this.#idleSinceTurn === this.#transport.scheduler.turn) return this.#schedule()
+    if (this.#running.length === 0 && this.#isResting) return this.#schedule()
     this.#advance()
     if (!this.#isReceiveDue) return
     this.#isReceiveDue = false
@@ -259,7 +263,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
     const isSent = !this.#writer.isBusy || (this.#writer.isFull && !this.#wire!.isBlocked)
     if (isSent && head.shouldKeepAlive && !isLast) {
-      this.#idleSinceTurn = this.#transport.scheduler.turn
+      this.#rest(this.#wire!)
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
       return
@@ -327,6 +331,15 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
+  }
+
+  get #isResting(): boolean {
+    return this.#transport.scheduler.turn <= this.#restsUntil
+  }
+
+  /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
+  #rest({ probesKernel }: Wire): void {
+    this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
   }
 
   /** The peer has proved to be whom this request is for (TLS). */

@@ -24,7 +24,7 @@ import { type Native, native } from '../sys/native.js'
 import { systemError } from '../sys/system-error.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
-const EVENTS_PER_TURN = 512
+const EVENTS_PER_BATCH = 512
 const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
 // Taken here so that a fake clock that is installed later cannot stop I/O.
@@ -37,12 +37,13 @@ export class Reactor implements Scheduler, DescriptorObserver {
   readonly #native: Native = native()
   readonly #epollFd: number
   readonly #waker: LoopWaker
-  readonly #events = new EpollEvents(EVENTS_PER_TURN)
+  readonly #events = new EpollEvents(EVENTS_PER_BATCH)
   readonly #eventsAddress: number
   readonly #descriptors: (Descriptor | undefined)[] = []
   readonly #onImmediate = (): void => this.#takeTurn()
   readonly #newImmediate = (): NodeJS.Immediate => setImmediate(this.#onImmediate).unref()
   readonly #tasks = new TaskQueue()
+  #registered = 0
   #leased = 0
   #holds = 0
   #wakerIsRef = false
@@ -76,6 +77,7 @@ export class Reactor implements Scheduler, DescriptorObserver {
       throw systemError(this.#native.errno(), 'epoll_ctl')
     }
     this.#descriptors[descriptor.fd] = descriptor
+    this.#registered++
   }
 
   leased(descriptor: Descriptor): void {
@@ -109,6 +111,7 @@ export class Reactor implements Scheduler, DescriptorObserver {
 
   #unregister(descriptor: Descriptor): void {
     this.#descriptors[descriptor.fd] = undefined
+    this.#registered--
     const event = encodeEpollEvent(0, descriptor.fd)
     this.#native.epollControl(this.#epollFd, EPOLL_CTL_DEL, descriptor.fd, event)
   }
@@ -141,13 +144,27 @@ export class Reactor implements Scheduler, DescriptorObserver {
     this.#immediate = null
     this.#inTurn = true
     this.turn++
-    let count = this.#handleBatch()
+    let count = this.#handleAllThatIsThere()
     // connect(2) to a loopback address has done its handshake when it returns: no need to go around the loop for it.
-    if (this.#hasLeased) count = this.#handleBatch()
+    if (this.#hasLeased) count = this.#handleAllThatIsThere()
     this.#tasks.run()
     this.#inTurn = false
     if (this.#holds === 0) this.#rest()
     if (this.#mustLook || !this.#tasks.isEmpty || this.#leased > 0 || count > 0) this.#arm()
+  }
+
+  /**
+   * Tasks may be timeouts: whatever was ready before them comes first, however much that is. epoll(7) queues what becomes
+   * ready meanwhile behind that, so the number of descriptors bounds the number of batches.
+   *
+   * @returns how many entries the last batch had
+   */
+  #handleAllThatIsThere(): number {
+    let batches = Math.ceil(this.#registered / EVENTS_PER_BATCH)
+    let count: number
+    do count = this.#handleBatch()
+    while (count === EVENTS_PER_BATCH && --batches > 0)
+    return count
   }
 
   /** @returns how many entries there were */
@@ -155,7 +172,7 @@ export class Reactor implements Scheduler, DescriptorObserver {
     this.#mustLook = false
     this.#hasLeased = false
     const batch = ++this.#batch
-    const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_TURN, 0)
+    const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_BATCH, 0)
     for (let i = 0; i < count; i++) {
       const descriptor = this.#descriptors[this.#events.fd(i)]
       // Released and leased again since this batch was fetched: the entry is about the lease before.

@@ -34,6 +34,7 @@ export class StreamWire implements Wire {
   readonly isEmptyAfterShortRead = false
   error: Error | null = null
   listener: WireListener | null = null
+  readonly probesKernel = false
   readonly #stream: Stream
   readonly #owner: StreamOwner
   /** Taken out of the stream, but not wanted yet. */

@@ -37,6 +37,7 @@ export class TcpWire implements Wire, ReadinessListener {
   isPeerClosed = false
   readonly isEmptyAfterShortRead = true
   error: Error | null = null
+  readonly probesKernel = true
   readonly #native: Native = native()
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
