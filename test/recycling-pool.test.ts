@@ -9,6 +9,7 @@ import { RecyclingPool, type RecyclingPoolOptions } from '../src/index.js'
 import { expectNoDescriptorLeft } from './support/dispatchers.js'
 import { recording } from './support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from './support/raw-server.js'
+import { itNative } from './support/transport.js'
 
 expectNoDescriptorLeft()
 
@@ -186,7 +187,7 @@ describe.each(pools)('%s', (_name, make) => {
   })
 })
 
-it('RecyclingPool recycles, and tells so', async () => {
+itNative('RecyclingPool recycles, and tells so', async () => {
   const { origin } = await rawServer(async (peer) => {
     await peer.request()
     peer.socket.end(ok('', 'connection: close\r\n'))

@@ -10,6 +10,7 @@ import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/
 import { get, quiet } from '../support/exchange.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
+import { itNative } from '../support/transport.js'
 
 expectNoDescriptorLeft()
 
@@ -135,28 +136,31 @@ describe('RecyclingAgent', () => {
     expect(seen).toEqual([['/waits', 'over'], '/waits: callback', ['/runs', 'over'], '/runs: callback'])
   })
 
-  it('shows one object as the socket of a connection, which knows both ends and no more when it is over', async () => {
-    const { origin, port } = await rawServer(answering(ok('', 'connection: close\r\n')))
-    const sockets: Record<string, unknown>[] = []
-    onMessage('undici:client:connected', ({ socket }) => sockets.push(socket))
-    onMessage('undici:client:sendHeaders', ({ socket }) => {
-      sockets.push(socket)
-      expect(socket).toMatchObject({ localAddress: '127.0.0.1', localPort: expect.any(Number), bytesRead: 0 })
-    })
-    const agent = recyclingAgent()
-    await get(agent, origin)
-    await get(agent, origin)
-    expect(sockets).toHaveLength(4)
-    expect(sockets[0]).toBe(sockets[1])
-    expect(sockets[2]).toBe(sockets[3])
-    // The descriptor is the same, the connection is not.
-    expect(sockets[0]).not.toBe(sockets[2])
-    await quiet(agent)
-    for (const socket of sockets) {
-      expect(socket).toMatchObject({ remoteAddress: '127.0.0.1', remotePort: port, remoteFamily: 'IPv4' })
-      expect(socket.localPort).toBeUndefined()
-    }
-  })
+  itNative(
+    'shows one object as the socket of a connection, which knows both ends and no more when it is over',
+    async () => {
+      const { origin, port } = await rawServer(answering(ok('', 'connection: close\r\n')))
+      const sockets: Record<string, unknown>[] = []
+      onMessage('undici:client:connected', ({ socket }) => sockets.push(socket))
+      onMessage('undici:client:sendHeaders', ({ socket }) => {
+        sockets.push(socket)
+        expect(socket).toMatchObject({ localAddress: '127.0.0.1', localPort: expect.any(Number), bytesRead: 0 })
+      })
+      const agent = recyclingAgent()
+      await get(agent, origin)
+      await get(agent, origin)
+      expect(sockets).toHaveLength(4)
+      expect(sockets[0]).toBe(sockets[1])
+      expect(sockets[2]).toBe(sockets[3])
+      // The descriptor is the same, the connection is not.
+      expect(sockets[0]).not.toBe(sockets[2])
+      await quiet(agent)
+      for (const socket of sockets) {
+        expect(socket).toMatchObject({ remoteAddress: '127.0.0.1', remotePort: port, remoteFamily: 'IPv4' })
+        expect(socket.localPort).toBeUndefined()
+      }
+    },
+  )
 
   it.each(channelNames)('survives that a subscriber of %s destroys it', async (name) => {
     const fails = name.endsWith('rror')
@@ -198,7 +202,7 @@ describe('RecyclingAgent', () => {
     if (!name.endsWith('rror')) expect(await get(agent, origin)).toBe('ok')
   })
 
-  it('makes nothing for messages that nobody subscribes to', async () => {
+  itNative('makes nothing for messages that nobody subscribes to', async () => {
     const { origin } = await rawServer(answering(ok()))
     const socket = vi.spyOn(TcpWire.prototype, 'socket', 'get')
     const toRaw = vi.spyOn(FieldSection.prototype, 'toRaw')

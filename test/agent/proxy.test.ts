@@ -10,6 +10,7 @@ import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { startProxy } from '../support/proxy.js'
 import { ok, type RawPeer, rawServer } from '../support/raw-server.js'
 import { type SelfSigned, selfSigned } from '../support/self-signed.js'
+import { itNative } from '../support/transport.js'
 import { readText, switching } from '../support/upgrades.js'
 
 let certificate: SelfSigned
@@ -233,7 +234,7 @@ describe.each(agents)('ProxyAgent over %s', (name, make) => {
   })
 })
 
-it('recycles descriptors without a tunnel', async () => {
+itNative('recycles descriptors without a tunnel', async () => {
   const { origin } = await rawServer(echo)
   const proxy = await startProxy({ isClosing: true })
   const pool = new RecyclingPool(proxy.url)

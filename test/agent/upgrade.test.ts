@@ -18,6 +18,7 @@ import { get, quiet } from '../support/exchange.js'
 import { recording, styles } from '../support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 import { type SelfSigned, selfSigned } from '../support/self-signed.js'
+import { itNative } from '../support/transport.js'
 import { readText, switching, upgradeRecording } from '../support/upgrades.js'
 
 let certificate: SelfSigned
@@ -554,7 +555,7 @@ describe('RecyclingAgent', () => {
     expect(agent.stats.sockets).toMatchObject({ fresh: 2, recycled: 0 })
   })
 
-  it('gives away a descriptor that was recycled before', async () => {
+  itNative('gives away a descriptor that was recycled before', async () => {
     const { origin } = await rawServer(async (peer) => {
       const received = await peer.request()
       if (received?.fields.upgrade !== undefined) return peer.write(switching('rest'))

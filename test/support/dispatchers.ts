@@ -54,7 +54,7 @@ export function expectNoDescriptorLeft(): void {
   let before = 0
   beforeAll(async () => {
     // The first use opens what a thread keeps: its epoll instance, the resolver.
-    await new RecyclingAgent().close()
+    for (const transport of ['native', 'net'] as const) await new RecyclingAgent({ transport }).close()
     before = countDescriptors()
   })
   afterAll(async () => {
