@@ -1,4 +1,7 @@
-/** Scenarios that are not yet alike. One that has become so fails until its entry is taken out. */
+/**
+ * Scenarios that are not alike, in what is of no consequence or of undici's making. One that has become alike fails until
+ * its entry is taken out.
+ */
 import type { Style } from '../support/handlers.js'
 
 export interface Pending {
@@ -26,7 +29,7 @@ export const PENDING: Pending[] = [
   },
   {
     scenario: 'of "HTTP/1.1 000 OK"',
-    note: "taken for an informational response; undici fails with its own AssertionError, 'bad response' would be right",
+    note: 'refused as what it is, an HTTPParserError; undici fails an assertion of its own',
   },
   {
     scenario: /^by a reset within a close-delimited body, /,
@@ -34,14 +37,17 @@ export const PENDING: Pending[] = [
   },
   {
     scenario: /^101( with a content-length)?$/,
-    note: 'without an Upgrade field it is skipped in silence; undici fails (AssertionError in 7), e.g. bad upgrade',
+    note: 'without an Upgrade field it is refused as a bad upgrade; undici 7 fails an assertion of its own, after the head callback',
   },
   {
     scenario: 'that is older than clientTtl takes no request',
-    note: "'disconnect' says InformationalError 'reset' instead of ClientDestroyedError",
+    note: "'disconnect' of the old connection comes before 'connect' of the new one, with undici behind it",
   },
   { scenario: 'for a lookup that throws', note: 'undici looks up, and fails, within dispatch(); we in a later turn' },
-  { scenario: 'after close has begun', note: "'drain' comes after destroy(); undici 7 does not end anything any more" },
+  {
+    scenario: 'after close has begun',
+    note: 'requests fail with ClientDestroyedError; undici 7 has forgotten its pools by then and ends nothing any more',
+  },
   {
     scenario: /^a web stream with its content-length$/,
     note: 'on Node.js 24 and later the stream ends behind the response: requestSent is not told',
