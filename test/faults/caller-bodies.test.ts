@@ -118,7 +118,13 @@ const throwing: [what: string, make: (error: Error) => unknown][] = [
     'the promise of an iterator',
     (error) => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }),
   ],
-  ['a promise that a synchronous iterator yields', (error) => [Promise.reject(error)]],
+  [
+    'a promise that a synchronous iterator yields',
+    (error) =>
+      (function* () {
+        yield Promise.reject(error)
+      })(),
+  ],
   [
     'the read() of a stream',
     (error) =>

@@ -11,7 +11,8 @@ describe('a listener that destroys the agent', () => {
   it.each(['connect', 'disconnect', 'connectionError'] as const)('on %s ends what waits', async (event) => {
     // Loses the first connection with three requests on it.
     const { origin, peers } = await rawServer(async (peer) => {
-      await peer.received(/\/2 .*\r\n\r\n$/s)
+      // Or the agent, destroyed on 'connect', has gone before that.
+      await peer.received(/\/2 .*\r\n\r\n$/s).catch(() => {})
       peer.socket.end()
     })
     const agent = recyclingAgent({ connections: 1, pipelining: 3 })
