@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { SocketInfo } from '../errors.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
-import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
+import { isPeerClosed, isReadable, isUrgent, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
 import { isRetryable, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
@@ -49,7 +49,8 @@ function makeLikeUndicis(socket: Socket, keepAlive: { enabled: boolean; initialD
 export class TcpWire implements Wire, ReadinessListener {
   listener: WireListener | null = null
   isPeerClosed = false
-  readonly isEmptyAfterShortRead = true
+  /** Until there is urgent data, before which recv(2) stops. */
+  isEmptyAfterShortRead = true
   error: Error | null = null
   readonly #native: Native = native()
   readonly #tcp: Tcp
@@ -94,6 +95,7 @@ export class TcpWire implements Wire, ReadinessListener {
 
   onReadiness(flags: number): void {
     if (isPeerClosed(flags)) this.isPeerClosed = true
+    if (isUrgent(flags)) this.isEmptyAfterShortRead = false
     // Reading comes first: what the peer said before it reset the connection is still there to be read.
     if (isReadable(flags)) this.listener?.onReadable()
     if (this.#queue !== null && isWritable(flags)) this.#flush()
