@@ -16,6 +16,7 @@ import {
   EPOLLET,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
 } from '../sys/constants.js'
 import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
@@ -25,7 +26,7 @@ import { systemError } from '../sys/system-error.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
 const EVENTS_PER_BATCH = 512
-const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+const INTEREST = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
 // Taken here so that a fake clock that is installed later cannot stop I/O.
 const { setImmediate } = globalThis

@@ -3,7 +3,7 @@
  * The data member carries the descriptor number.
  */
 import { endianness } from 'node:os'
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './constants.js'
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './constants.js'
 
 const WORD = 4
 const LITTLE_ENDIAN = endianness() === 'LE'
@@ -54,6 +54,9 @@ export class EpollEvents {
 
 /** There may be something to read: bytes, FIN or a pending error. Readiness is a hint: recv(2) knows. */
 export const isReadable = (flags: number): boolean => (flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0
+
+/** The peer has sent urgent data, which recv(2) stops before (tcp(7)): a short read need not be the last one. */
+export const isUrgent = (flags: number): boolean => (flags & EPOLLPRI) !== 0
 
 /** There may be room to write, or a connect(2) has come to its end. */
 export const isWritable = (flags: number): boolean => (flags & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { SocketInfo } from '../errors.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
-import { isPeerClosed, isReadable, isWritable } from '../sys/epoll-event.js'
+import { isPeerClosed, isReadable, isUrgent, isWritable } from '../sys/epoll-event.js'
 import { type Native, native } from '../sys/native.js'
 import { EAGAIN, EINTR, ENOBUFS, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
@@ -35,7 +35,8 @@ function addressOfWindow(window: Buffer): number {
 export class TcpWire implements Wire, ReadinessListener {
   listener: WireListener | null = null
   isPeerClosed = false
-  readonly isEmptyAfterShortRead = true
+  /** Until there is urgent data, before which recv(2) stops. */
+  isEmptyAfterShortRead = true
   error: Error | null = null
   readonly probesKernel = true
   readonly #native: Native = native()
@@ -81,6 +82,7 @@ export class TcpWire implements Wire, ReadinessListener {
 
   onReadiness(flags: number): void {
     if (isPeerClosed(flags)) this.isPeerClosed = true
+    if (isUrgent(flags)) this.isEmptyAfterShortRead = false
     // Reading comes first: what the peer said before it reset the connection is still there to be read.
     if (isReadable(flags)) this.listener?.onReadable()
     if (this.#canFlush && isWritable(flags)) this.#flush()

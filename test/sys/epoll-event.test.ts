@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../src/sys/constants.js'
+import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../src/sys/constants.js'
 import {
   EpollEvents,
   encodeEpollEvent,
@@ -7,6 +7,7 @@ import {
   hasFailed,
   isPeerClosed,
   isReadable,
+  isUrgent,
   isWritable,
 } from '../../src/sys/epoll-event.js'
 
@@ -55,5 +56,9 @@ describe('readiness', () => {
       peerClosed: isPeerClosed(flags),
       failed: hasFailed(flags),
     }).toEqual(meaning)
+  })
+
+  it('tells urgent data from the rest', () => {
+    expect([EPOLLPRI | EPOLLIN, EPOLLPRI, EPOLLIN, 0].map(isUrgent)).toEqual([true, true, false, false])
   })
 })
