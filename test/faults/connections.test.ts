@@ -1,8 +1,8 @@
 /** A peer that ends, stains or stalls connections: before a request, between two, and while a body is on its way up. */
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
 import { describe, expect, it } from 'vitest'
-import type { RecyclingAgent } from '../../src/index.js'
 import { arms, type Behaviour, behaveWell, type Laboratory, laboratory } from '../support/laboratory.js'
 import { type Outcome, outcomeOf } from '../support/outcomes.js'
 import { answering, ok, type RawPeer } from '../support/raw-server.js'
@@ -14,7 +14,7 @@ const FINE = { body: 'fine', end: ['complete'] }
 const POISON = `HTTP/1.1 200 OK\r\nx: poison\r\ncontent-length: 6\r\n\r\npoison`
 
 /** An agent whose first request was answered, and whose connection idles. */
-async function idling(peer: Laboratory, agent: RecyclingAgent): Promise<RawPeer> {
+async function idling(peer: Laboratory, agent: Dispatcher): Promise<RawPeer> {
   expect(await peer.meet(agent, answering(ok('fine')))).toMatchObject(FINE)
   await turn()
   return peer.peers.at(-1)!
@@ -26,7 +26,6 @@ describe.each(arms)('%s', (name, options) => {
       ['FIN', (peer) => peer.socket.end()],
       ['RST', (peer) => peer.socket.resetAndDestroy()],
       ['a stray byte', (peer) => peer.write('x')],
-      ['an empty line', (peer) => peer.write('\r\n')],
       ['a second response', (peer) => peer.write(POISON)],
       ['a second response, and FIN', (peer) => peer.socket.end(POISON)],
       ['the beginning of a response', (peer) => peer.write('HTTP/1.1 200 OK\r\nx: poison\r\n')],
@@ -54,6 +53,21 @@ describe.each(arms)('%s', (name, options) => {
       expect(await outcomeOf(agent, { origin: peer.origin })).toMatchObject(FINE)
       expect(idle.requests).toHaveLength(1)
       await peer.expectRecovered(agent)
+    })
+
+    it.each([
+      ['while it idles', turn],
+      ['in the very turn in which it is handed out', () => undefined],
+    ])('an empty line %s is read over, as undici reads over it', async (_when, wait) => {
+      const peer = await laboratory()
+      for (const agent of [peer.agent(options), peer.reference()]) {
+        const idle = await idling(peer, agent)
+        peer.behaviour = behaveWell
+        idle.write('\r\n')
+        await wait()
+        expect(await outcomeOf(agent, { origin: peer.origin })).toMatchObject(FINE)
+        expect(idle.requests).toHaveLength(2)
+      }
     })
   })
 
