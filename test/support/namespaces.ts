@@ -6,6 +6,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { setTimeout as after } from 'node:timers/promises'
 import { foreign } from '../../src/sys/native.js'
 
 const PREFIX = 'recycling-agent-'
@@ -103,6 +104,9 @@ export class Link {
       end.ip(`address add ${address}/24 dev eth0`)
       end.ip('link set eth0 up')
     }
+    // Known for good: nobody has to ask who it is, or finds out in this way that it is not there (arp(7)).
+    const [, hardwareAddress] = /link\/ether (\S+)/.exec(this.server.ip('link show eth0'))!
+    this.client.ip(`neigh add ${this.serverAddress} lladdr ${hardwareAddress} dev eth0 nud permanent`)
   }
 
   /** What is sent from now on arrives nowhere, and nobody is told. */
@@ -110,8 +114,10 @@ export class Link {
     this.server.ip('link set eth0 down')
   }
 
-  mend(): void {
+  /** Resolves when both ends have noticed, which takes up to a second. */
+  async mend(): Promise<void> {
     this.server.ip('link set eth0 up')
+    while ([this.client, this.server].some((end) => !end.ip('link show eth0').includes('state UP'))) await after(10)
   }
 }
 
