@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
-import { type BadLink, netemLink, tunLink, whyNoNetem } from '../support/bad-links.js'
+import { type BadLink, netemLink, tunLink, whyNoNetem, whyNoTun } from '../support/bad-links.js'
 import { Program } from '../support/child.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { isTried } from '../support/gate.js'
 import { arms } from '../support/laboratory.js'
-import { deleteNamespaces, whyNoNamespaces } from '../support/namespaces.js'
+import { deleteNamespaces } from '../support/namespaces.js'
 import { type Random, randomOf, seedOf } from '../support/random.js'
 import type { Badness } from './programs/bad-wire.js'
 
@@ -99,7 +99,7 @@ async function exchange(agent: RecyclingAgent, origin: string, number: number): 
 }
 
 const links: [name: string, make: (badness: Badness) => BadLink | Promise<BadLink>, why: string | null][] = [
-  ['a program between tun devices', (badness) => tunLink(program, badness), whyNoNamespaces],
+  ['a program between tun devices', (badness) => tunLink(program, badness), whyNoTun],
   ['netem', netemLink, whyNoNetem],
 ]
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { foreign } from '../../src/sys/native.js'
 import type { Badness, Counts } from '../faults/programs/bad-wire.js'
@@ -44,6 +44,10 @@ export function netemLink({ lost, repeated, delayMs }: Badness): BadLink {
   const { client, server, serverAddress } = link
   return { client, server, serverAddress, counts: async () => null, close: async () => {} }
 }
+
+/** Why there are no tun devices, or `null`. */
+export const whyNoTun: string | null =
+  whyNoNamespaces ?? (existsSync('/dev/net/tun') ? null : 'the kernel has no tun devices')
 
 /** ioctl(2) of linux/if_tun.h. */
 const TUNSETIFF = 0x400454ca
