@@ -26,7 +26,8 @@ export interface TransportOptions extends SocketPoolOptions {
 
 /** Why there is no recycling in this process; `null` while it is possible. */
 let obstacle: string | null = null
-let hasWarned = false
+/** The reason that was told last. */
+let warnedOf: string | null = null
 
 /**
  * @throws where `native` was asked for and the system is not Linux, koffi or a symbol of the process is missing, or the
@@ -36,16 +37,22 @@ export function createTransport(options: TransportOptions): Transport {
   const { transport, connect, connectOptions } = options
   if (transport === 'native') return createNative(options)
   if (transport === 'net' || process.env[VARIABLE] === 'net') return new NetTransport(connect, connectOptions)
-  if (obstacle === null) {
+  let reason = obstacle
+  if (reason === null) {
     try {
       return createNative(options)
     } catch (error) {
-      obstacle = error instanceof Error ? error.message : String(error)
+      reason = error instanceof Error ? error.message : String(error)
+      // Too few descriptors now do not mean that it never works: the next agent tries again.
+      if (!isOutOfDescriptors(error)) obstacle = reason
     }
   }
-  warnOnce(obstacle)
+  warnOnce(reason)
   return new NetTransport(connect, connectOptions)
 }
+
+const isOutOfDescriptors = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 /** @throws where sockets cannot be recycled; without recycling nothing is asked of the kernel but what it is for */
 function createNative(options: TransportOptions): NativeTransport {
@@ -55,8 +62,8 @@ function createNative(options: TransportOptions): NativeTransport {
 }
 
 function warnOnce(reason: string): void {
-  if (hasWarned) return
-  hasWarned = true
+  if (warnedOf === reason) return
+  warnedOf = reason
   process.emitWarning(`Sockets are not recycled, since this is not possible here (${reason}).`, {
     type: 'RecyclingAgentWarning',
     code: 'RECYCLING_AGENT_NET',
