@@ -37,7 +37,7 @@ export async function alike<T>(
   scenario: (dispatcher: Dispatcher) => Promise<T>,
   options: RecyclingAgentOptions = {},
 ): Promise<T> {
-  const reference = new Agent(options as undici7AgentOptions)
+  const reference = new Agent(options as ConstructorParameters<typeof Agent>[0])
   onTestFinished(() => reference.destroy())
   const expected = await play(service, reference, scenario)
   const agent = recyclingAgent(options)
@@ -51,8 +51,6 @@ export async function alike<T>(
   }
   return actual.outcome
 }
-
-type undici7AgentOptions = ConstructorParameters<typeof Agent>[0]
 
 function recyclingAgent(options: RecyclingAgentOptions): RecyclingAgent {
   const agent = new RecyclingAgent(options)
@@ -106,9 +104,9 @@ export interface Described {
 }
 
 export function described(error: unknown): Described {
-  const { constructor, name, message, code, status, statusCode, cause } = error as Error & Record<string, unknown>
+  const { name, message, code, status, statusCode, cause } = error as Error & Record<string, unknown>
   return {
-    class: constructor.name,
+    class: (error as Error).constructor.name,
     name,
     message: message.replace(/Local: \S+,/, 'Local: -,'),
     code,
