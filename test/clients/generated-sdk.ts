@@ -47,7 +47,7 @@ const startEvents = (response: ServerResponse): ServerResponse =>
   response.writeHead(200, { 'content-type': 'text/event-stream' })
 
 export function describeSdk(sdk: Sdk): void {
-  describe.each(fetches)(`${sdk.name} with %s`, (_name, fetch) => {
+  describe.each(fetches)(`${sdk.name} with $name`, ({ fetch }) => {
     const client = ({ origin }: Service, dispatcher: Dispatcher, options: SdkOptions = {}): SdkClient =>
       sdk.client({ baseURL: origin, fetch, fetchOptions: { dispatcher }, ...options })
     const once = { maxRetries: 0 }

@@ -33,7 +33,7 @@ const overFetch = (dispatcher: object, target: string, fetch: Fetch): ServerOpti
   },
 })
 
-describe.each(fetches)('http-proxy-3 with %s', (fetchName, fetch) => {
+describe.each(fetches)('http-proxy-3 with $name', ({ name: fetchName, fetch }) => {
   describeReverseProxy({
     name: `http-proxy-3 with ${fetchName}`,
     start: (dispatcher, upstream) => start(overFetch(dispatcher, upstream, fetch)),

@@ -16,11 +16,27 @@ const CLOSE_TIMEOUT_MS = 5000
 /** A fetch of any undici, as clients take one. */
 export type Fetch = typeof globalThis.fetch
 
-/** Every fetch that a program may hold, for describe.each. */
-export const fetches: [name: string, fetch: Fetch][] = [
-  ['the built-in fetch', globalThis.fetch],
-  ...undicis.map(([name, { fetch }]): [string, Fetch] => [`the fetch of ${name}`, fetch as unknown as Fetch]),
+/** A fetch, and the classes that belong to it. */
+export interface NamedFetch {
+  name: string
+  fetch: Fetch
+  Request: typeof globalThis.Request
+  Response: typeof globalThis.Response
+  Headers: typeof globalThis.Headers
+}
+
+/** Every fetch that a program may hold, for describe.each; the built-in one is the first. */
+export const fetches: NamedFetch[] = [
+  { ...pick(globalThis), name: 'the built-in fetch' },
+  ...undicis.map(([name, undici]) => ({
+    ...pick(undici as unknown as typeof globalThis),
+    name: `the fetch of ${name}`,
+  })),
 ]
+
+function pick({ fetch, Request, Response, Headers }: Omit<NamedFetch, 'name'>): Omit<NamedFetch, 'name'> {
+  return { fetch, Request, Response, Headers }
+}
 
 /**
  * Runs a scenario twice, first with undici's Agent, then with RecyclingAgent.
