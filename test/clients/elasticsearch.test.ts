@@ -40,7 +40,7 @@ function elasticsearch({ method, url, body }: SeenRequest, response: ServerRespo
 const clientOf = (dispatcher: Dispatcher, node: string, more: Partial<ClientOptions> = {}): Client =>
   new Client({ node, agent: () => dispatcher, maxRetries: 0, ...more })
 
-const noPause = { maxRetries: 2, retryBackoff: () => 0 } as Partial<ClientOptions>
+const twiceMore = { maxRetries: 2, retryBackoff: () => 0 }
 const search = { index: 'things', query: { match: { name: 'thing' } } }
 
 describe.each([
@@ -126,7 +126,7 @@ describe('@elastic/elasticsearch', () => {
       else send(response, {}, Number(what))
     })
     const total = await alike(service, async (dispatcher) => {
-      const { hits } = await clientOf(dispatcher, service.origin, noPause).search(search)
+      const { hits } = await clientOf(dispatcher, service.origin).search(search, twiceMore)
       return hits.total
     })
     expect(total).toEqual({ value: 1, relation: 'eq' })
