@@ -18,6 +18,9 @@ const connected = channel('undici:client:connected')
 const connectError = channel('undici:client:connectError')
 const sendHeaders = channel('undici:client:sendHeaders')
 
+/** Under a symbol of this description undici's request has its handler: urllib looks there for what it has put on it. */
+const HANDLER = Symbol('handler')
+
 /** Field lines that can be shown as name and value Buffers by turns. */
 interface RawFields {
   toRaw(): unknown[]
@@ -47,9 +50,12 @@ export interface ConnectFacts {
  * it. Subscribers may add fields, by `addHeader()` or in its `headers` array.
  *
  * @param request one object on all channels: subscribers know it by its identity
+ * @param handler as dispatch() was given it
  */
-export function publishCreate(request: object): void {
-  if (create.hasSubscribers) create.publish({ request })
+export function publishCreate(request: object, handler: object): void {
+  if (!create.hasSubscribers) return
+  Object.defineProperty(request, HANDLER, { value: handler })
+  create.publish({ request })
 }
 
 /** A piece of the request's body was handed to the connection, in the form in which it came. */

@@ -107,7 +107,7 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#port = handlerPort(handler, this.wantsTunnel)
     this.servername = (options as { servername?: string }).servername || serverName(this.host)
     if (this.payload.kind === 'stream') this.#watchBody()
-    publishCreate(this)
+    publishCreate(this, handler)
   }
 
   /** The connection stops being HTTP if the peer agrees. */
