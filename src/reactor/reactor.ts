@@ -15,13 +15,11 @@ import { type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
 import { ownedDescriptors } from '../sys/owned-descriptors.js'
 import { systemError } from '../sys/system-error.js'
+import { setImmediate } from './real-timers.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
 const EVENTS_PER_BATCH = 512
 const INTEREST = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET
-
-// Taken here so that a fake clock that is installed later cannot stop I/O.
-const { setImmediate } = globalThis
 
 export class Reactor implements Scheduler, DescriptorObserver {
   turn = 0

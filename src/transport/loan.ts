@@ -71,8 +71,8 @@ export class Loan implements StreamOwner {
 }
 
 /**
- * The user's socket from now on, over the connected `fd` of a descriptor that was handed over; like those that undici hands over (undici
- * core/connect.js).
+ * The user's socket from now on, over the connected `fd` of a descriptor that was handed over; like those that undici
+ * hands over (undici core/connect.js).
  */
 export function handedOver(fd: number, peer: Peer, { enabled, initialDelay }: Tcp['keepAlive']): Socket {
   const socket = socketOf(fd, peer, MAX_CHUNK_SIZE)
