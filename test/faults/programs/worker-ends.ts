@@ -1,7 +1,8 @@
 /**
- * Starts workers that are busy with connections of one kind, two at a time, and ends each in one way, at a moment left to
- * chance. The main thread serves them and never loads the package. The argument is an {@link Experiment} as JSON; prints
- * what the workers exited with, and how many descriptors the process has gained.
+ * Starts workers that are busy with connections of one kind, two at a time, and ends them in one way after the other, at
+ * moments left to chance. The main thread serves them and never loads the package. The argument is an
+ * {@link Experiment} as JSON; prints what the workers exited with, and how many descriptors the process has gained, as a
+ * {@link Result}.
  */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -18,13 +19,18 @@ export type Ending = 'natural' | 'exit' | 'throw' | 'waiting' | 'load' | 'unref'
 
 export interface Experiment {
   kind: Kind
-  ending: Ending
+  endings: Ending[]
+  /** For each ending. */
   workers: number
   seed: number
   secure: { key: string; cert: string; ca: string }
 }
 
+/** For each ending. */
+export type Result = Record<string, { exits: Record<string, number>; gained: number }>
+
 interface Order extends Experiment {
+  ending: Ending
   origin: string
 }
 
@@ -85,7 +91,7 @@ const listener: RequestListener = (request, response) => {
 }
 
 async function main(experiment: Experiment): Promise<void> {
-  const { kind, ending, workers, seed, secure } = experiment
+  const { kind, endings, workers, seed, secure } = experiment
   const random = randomOf(seed)
   const sockets = new Set<Socket>()
   const server = kind === 'tls' ? createSecureServer(secure, listener) : createServer(listener)
@@ -100,10 +106,11 @@ async function main(experiment: Experiment): Promise<void> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const order: Order = { ...experiment, origin: `${kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${port}` }
+  const origin = `${kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${port}`
 
-  const exits: Record<string, number> = {}
-  async function endOne(): Promise<void> {
+  /** @returns what the worker exited with */
+  async function endOne(ending: Ending): Promise<string> {
+    const order: Order = { ...experiment, ending, origin }
     const worker = new Worker(new URL(import.meta.url), { workerData: order })
     const errors: Error[] = []
     worker.on('error', (error) => errors.push(error as Error))
@@ -115,8 +122,7 @@ async function main(experiment: Experiment): Promise<void> {
       while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve))
       await worker.terminate()
     }
-    const outcome = [await exit, ...errors.map(({ message }) => message)].join(' ')
-    exits[outcome] = (exits[outcome] ?? 0) + 1
+    return [await exit, ...errors.map(({ message }) => message)].join(' ')
   }
   /** Descriptors that are left when this side of every connection is closed. */
   async function countDescriptors(): Promise<number> {
@@ -128,11 +134,18 @@ async function main(experiment: Experiment): Promise<void> {
     return readdirSync('/proc/self/fd').length - 1
   }
   // The first worker leaves behind what a process opens only once.
-  await endOne()
-  delete exits[Object.keys(exits)[0]!]
-  const before = await countDescriptors()
-  for (let left = workers; left > 0; left -= 2) await Promise.all(Array.from({ length: Math.min(2, left) }, endOne))
-  console.log(JSON.stringify({ exits, gained: (await countDescriptors()) - before }))
+  await endOne(endings[0]!)
+  const result: Result = {}
+  for (const ending of endings) {
+    const before = await countDescriptors()
+    const exits: Record<string, number> = {}
+    for (let left = workers; left > 0; left -= 2) {
+      const pair = Array.from({ length: Math.min(2, left) }, () => endOne(ending))
+      for (const exit of await Promise.all(pair)) exits[exit] = (exits[exit] ?? 0) + 1
+    }
+    result[ending] = { exits, gained: (await countDescriptors()) - before }
+  }
+  console.log(JSON.stringify(result))
   server.close()
 }
 
