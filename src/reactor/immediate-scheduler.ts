@@ -2,10 +2,8 @@
  * A scheduler for connections that Node watches: turns are immediates, and a timer that never fires is the hold on the
  * process.
  */
+import { setImmediate, setInterval } from './real-timers.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue } from './scheduler.js'
-
-// Taken here so that a fake clock that is installed later cannot stop I/O.
-const { setImmediate, setInterval } = globalThis
 
 /** The longest interval that timers know, in milliseconds. */
 const NEVER_MS = 0x7fff_ffff

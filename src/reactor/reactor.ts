@@ -9,27 +9,17 @@
  * EAGAIN must come back by itself, see {@link Reactor.later}.
  */
 import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
-import {
-  EPOLL_CLOEXEC,
-  EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLLET,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLPRI,
-  EPOLLRDHUP,
-} from '../sys/constants.js'
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.js'
 import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
-import { exitHooks, type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
+import { type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
+import { ownedDescriptors } from '../sys/owned-descriptors.js'
 import { systemError } from '../sys/system-error.js'
+import { setImmediate } from './real-timers.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
 const EVENTS_PER_BATCH = 512
 const INTEREST = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET
-
-// Taken here so that a fake clock that is installed later cannot stop I/O.
-const { setImmediate } = globalThis
 
 export class Reactor implements Scheduler, DescriptorObserver {
   turn = 0
@@ -58,15 +48,13 @@ export class Reactor implements Scheduler, DescriptorObserver {
 
   /** @throws where a symbol is missing, or with the system error of epoll_create1(2) */
   constructor() {
-    this.#epollFd = this.#native.epollCreate(EPOLL_CLOEXEC)
+    this.#epollFd = ownedDescriptors().epoll()
     if (this.#epollFd < 0) throw systemError(this.#native.errno(), 'epoll_create1')
-    exitHooks().closeOnExit(this.#epollFd)
     this.#eventsAddress = this.#native.addressOf(this.#events.bytes)
     try {
       this.#waker = wakeLoopFor(this.#epollFd)
     } catch (error) {
-      exitHooks().forget(this.#epollFd)
-      this.#native.close(this.#epollFd)
+      ownedDescriptors().close(this.#epollFd)
       throw error
     }
   }

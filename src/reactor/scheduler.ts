@@ -3,6 +3,7 @@
  * process while there is something to wait for.
  */
 import { AsyncResource } from 'node:async_hooks'
+import { queueMicrotask } from './real-timers.js'
 
 /** Something to be done once, after the readiness that is there now has been handled. */
 export interface Task {
@@ -19,8 +20,6 @@ export interface Scheduler {
   letGo(): void
 }
 
-// Taken here so that a fake clock that is installed later cannot stop I/O.
-const { queueMicrotask } = globalThis
 /** Immediates are armed in this context, or the AsyncLocalStorage store of one request would reach all others. */
 const root = new AsyncResource('RecyclingAgent')
 

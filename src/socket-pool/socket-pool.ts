@@ -6,8 +6,8 @@
  * peer that it was created for (the ISN rule, see peer.ts).
  */
 import { AF_UNIX, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from '../sys/constants.js'
-import { type ExitHooks, exitHooks } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
+import { type OwnedDescriptors, ownedDescriptors } from '../sys/owned-descriptors.js'
 import { decodeInternet, type Endpoint, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
 import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
@@ -67,7 +67,7 @@ export interface SocketPoolStats {
 
 export class SocketPool {
   readonly #native: Native = native()
-  readonly #hooks: ExitHooks = exitHooks()
+  readonly #owned: OwnedDescriptors = ownedDescriptors()
   readonly #isDatagram: boolean
   /** `null`: no SO_KEEPALIVE. */
   readonly #keepAliveSeconds: number | null
@@ -244,12 +244,12 @@ export class SocketPool {
    * Lends a connected socket: a duplicate of the descriptor belongs to the caller, who closes it before he calls
    * {@link takeBack}. Both share one socket, which must not be dissolved while the duplicate is in use.
    *
-   * @returns the duplicate, close-on-exec
+   * @returns the duplicate, close-on-exec; until it is given to somebody else, one of `ownedDescriptors()`
    * @throws a Node-style system error when there is no descriptor left
    */
   lend(descriptor: Descriptor): number {
     assertLeased(descriptor)
-    const duplicate = this.#newDescriptor('dup', () => this.#native.duplicate(descriptor.fd))
+    const duplicate = this.#newDescriptor('dup', () => this.#owned.duplicate(descriptor.fd))
     descriptor.state = 'lent'
     descriptor.listener = null
     this.#observer?.lent(descriptor)
@@ -268,7 +268,8 @@ export class SocketPool {
   }
 
   /**
-   * Ends a lease by giving the descriptor itself away: from now on it is the caller's to close.
+   * Ends a lease by giving the descriptor itself away: from now on it is the caller's to close, or to give to somebody
+   * else, as one of `ownedDescriptors()`.
    *
    * @returns its number
    */
@@ -311,7 +312,6 @@ export class SocketPool {
   #open(peer: Peer): Descriptor {
     const fd = this.#socket(peer.domain)
     this.#fresh++
-    this.#hooks.closeOnExit(fd)
     const descriptor = new Descriptor(fd, peer)
     try {
       if (!this.#isDatagram && peer.domain !== AF_UNIX) configureTcp(fd, this.#keepAliveSeconds)
@@ -319,8 +319,7 @@ export class SocketPool {
       if (!this.#probed) this.#probe(fd, peer)
       this.#observer?.opened(descriptor)
     } catch (error) {
-      this.#hooks.forget(fd)
-      this.#native.close(fd)
+      this.#owned.close(fd)
       this.#closedCount++
       throw error
     }
@@ -363,12 +362,11 @@ export class SocketPool {
 
   #close(descriptor: Descriptor): void {
     this.#forget(descriptor)
-    this.#native.close(descriptor.fd)
+    this.#owned.close(descriptor.fd)
   }
 
   #forget(descriptor: Descriptor): void {
     this.#observer?.closing(descriptor)
-    this.#hooks.forget(descriptor.fd)
     descriptor.state = 'closed'
     descriptor.listener = null
     this.#closedCount++

@@ -19,6 +19,7 @@ import {
   TCP_NODELAY,
 } from '../sys/constants.js'
 import { native } from '../sys/native.js'
+import { ownedDescriptors } from '../sys/owned-descriptors.js'
 import { encodeUnspecified } from '../sys/sockaddr.js'
 import { systemError } from '../sys/system-error.js'
 
@@ -34,13 +35,13 @@ const KEEP_ALIVE_PROBES = [
 const encodeInt = (value: number): Buffer => Buffer.from(new Int32Array([value]).buffer)
 
 /**
- * socket(2), non-blocking and close-on-exec.
+ * socket(2), non-blocking and close-on-exec; it is one of {@link ownedDescriptors}.
  *
  * @param protocol of ip(7); 0: the one that goes with the type
  * @returns the descriptor, or -1 and errno
  */
 export function createSocket(domain: number, type: number, protocol = 0): number {
-  return native().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
+  return ownedDescriptors().socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)
 }
 
 /** connect(2) with AF_UNSPEC. @returns whether the kernel did it */
@@ -63,7 +64,7 @@ export function assertDissolves(): void {
   if (fd < 0) return
   dissolves = dissolve(fd)
   const error = dissolves ? null : systemError(native().errno(), 'connect')
-  native().close(fd)
+  ownedDescriptors().close(fd)
   if (error !== null) throw error
 }
 

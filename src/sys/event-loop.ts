@@ -6,7 +6,7 @@
  * handle is restarted with `uv_version`, which does nothing of note and is no system call, so that readiness wakes the
  * loop and runs no JavaScript at all; whoever waits runs in the check phase that follows (setImmediate).
  */
-import { type Foreign, foreign } from './native.js'
+import { foreign } from './native.js'
 
 /** libuv's `uv_handle_type` of `uv_poll_t` (uv.h, UV_HANDLE_TYPE_MAP). */
 const UV_POLL = 8
@@ -24,14 +24,6 @@ export interface LoopWaker {
   ref(): void
   /** The opposite; the state a new waker is in. */
   unref(): void
-}
-
-/** Runs a native function when this thread's environment ends, however it ends. */
-export interface ExitHooks {
-  /** Closes `fd` when the environment ends. Adding one fd twice without a removal aborts the process (Node-API). */
-  closeOnExit(fd: number): void
-  /** Must be called before `fd` is closed, or the hook would close a stranger's descriptor. */
-  forget(fd: number): void
 }
 
 /** koffi closes a handle that is garbage, and readiness would no longer wake the loop. */
@@ -100,26 +92,4 @@ function pinSharedObject(): void {
   koffi.unregister(probe)
   if (known === 0) throw new Error('dladdr does not know the shared object of koffi')
   dlopen(info[0], RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE)
-}
-
-let hooksOnce: ExitHooks | undefined
-
-/**
- * Hooks on this thread's Node-API environment; one object per thread.
- *
- * @throws where a symbol is missing
- */
-export function exitHooks(): ExitHooks {
-  hooksOnce ??= bindExitHooks(foreign())
-  return hooksOnce
-}
-
-function bindExitHooks({ koffi, process }: Foreign): ExitHooks {
-  const add = process.func('napi_add_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
-  const remove = process.func('napi_remove_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
-  const close: bigint = process.symbol('close')
-  return {
-    closeOnExit: (fd) => void add(koffi.node.env, close, fd),
-    forget: (fd) => void remove(koffi.node.env, close, fd),
-  }
 }

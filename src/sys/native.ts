@@ -79,7 +79,8 @@ export function native(): Native {
 
 function bindNative({ koffi, process }: Foreign): Native {
   // koffi knows no ssize_t; intptr_t is the same register.
-  const fcntl = process.func('int fcntl(int fd, int command, ...)')
+  // In C it is variadic; an int is passed alike on x86-64 and arm64 Linux.
+  const fcntl = process.func('int fcntl(int fd, int command, int argument)')
   return {
     socket: process.func('int socket(int domain, int type, int protocol)'),
     connect: process.func('int connect(int fd, const void *address, uint32_t length)'),
@@ -90,7 +91,7 @@ function bindNative({ koffi, process }: Foreign): Native {
     sendAt: process.func('send', 'intptr_t', ['int', 'uintptr_t', 'size_t', 'int']),
     shutdown: process.func('int shutdown(int fd, int how)'),
     close: process.func('int close(int fd)'),
-    duplicate: (fd) => fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0),
+    duplicate: (fd) => fcntl(fd, F_DUPFD_CLOEXEC, 0),
     getsockname: process.func('int getsockname(int fd, void *address, void *length)'),
     getpeername: process.func('int getpeername(int fd, void *address, void *length)'),
     getsockopt: process.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),

@@ -133,7 +133,8 @@ export class TcpWire implements Wire, ReadinessListener {
 
   detach(bytes: Buffer): Duplex {
     this.listener = null
-    const socket = handedOver(this.#tcp.sockets.handOver(this.#descriptor), this.#tcp.keepAlive)
+    const { sockets, keepAlive } = this.#tcp
+    const socket = handedOver(sockets.handOver(this.#descriptor), this.#descriptor.peer, keepAlive)
     if (bytes.length > 0) socket.unshift(bytes)
     for (const unsent of this.#queue ?? []) socket.write(unsent)
     this.#queue = null

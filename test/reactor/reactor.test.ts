@@ -7,6 +7,7 @@ import { SocketPool } from '../../src/socket-pool/socket-pool.js'
 import { SHUT_WR, SOCK_CLOEXEC } from '../../src/sys/constants.js'
 import { hasFailed, isPeerClosed, isWritable } from '../../src/sys/epoll-event.js'
 import { native } from '../../src/sys/native.js'
+import { ownedDescriptors } from '../../src/sys/owned-descriptors.js'
 import { EINPROGRESS } from '../../src/sys/system-error.js'
 import { Program } from '../support/child.js'
 import { countDescriptors, descriptorFlags } from '../support/descriptors.js'
@@ -144,7 +145,7 @@ describe('readiness', () => {
     const other = pool.lease(server)
     await connectedUntilFin(pool, other)
     expect(onReadiness).not.toHaveBeenCalled()
-    native().close(duplicate)
+    ownedDescriptors().close(duplicate)
     pool.takeBack(descriptor)
     pool.release(descriptor)
     pool.release(other)

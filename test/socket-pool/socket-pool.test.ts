@@ -22,6 +22,7 @@ import {
   TCP_NODELAY,
 } from '../../src/sys/constants.js'
 import { type Native, native } from '../../src/sys/native.js'
+import { ownedDescriptors } from '../../src/sys/owned-descriptors.js'
 import { EINPROGRESS, type SystemError } from '../../src/sys/system-error.js'
 import { Program } from '../support/child.js'
 import { countDescriptors, descriptorFlags, socketsBetween } from '../support/descriptors.js'
@@ -534,7 +535,7 @@ describe('a lease', () => {
   it('that is lent ends only after it was taken back, or with close(2)', () => {
     const pool = createPool()
     const [one, other] = [pool.lease(loopback), pool.lease(loopback)]
-    for (const descriptor of [one, other]) native().close(pool.lend(descriptor))
+    for (const descriptor of [one, other]) ownedDescriptors().close(pool.lend(descriptor))
     expect(() => pool.release(one)).toThrow(`descriptor ${one.fd} is lent`)
     expect(() => pool.abort(one)).toThrow(`descriptor ${one.fd} is lent`)
     pool.takeBack(one)
@@ -550,7 +551,7 @@ describe('a lease', () => {
     const duplicate = pool.lend(descriptor)
     expect(duplicate).not.toBe(descriptor.fd)
     expect(descriptorFlags(duplicate) & (SOCK_NONBLOCK | SOCK_CLOEXEC)).toBe(SOCK_NONBLOCK | SOCK_CLOEXEC)
-    native().close(duplicate)
+    ownedDescriptors().close(duplicate)
     pool.discard(descriptor)
   })
 
@@ -561,7 +562,7 @@ describe('a lease', () => {
     expect(fd).toBe(descriptor.fd)
     expect(descriptorFlags(fd) & SOCK_NONBLOCK).toBe(SOCK_NONBLOCK)
     expect(pool.stats).toMatchObject({ closed: 1, leased: 0 })
-    native().close(fd)
+    ownedDescriptors().close(fd)
   })
 
   it('keeps no type of service of the lease before', () => {
