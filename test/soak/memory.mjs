@@ -46,7 +46,7 @@ export async function measureMemory({
       for (let round = 0; round < rounds; round++) {
         for (const client of clients) {
           const args = [client, `http://127.0.0.${++address}:${port}`, String(count)]
-          const command = ['-c', limit, 'sh', process.execPath, '--expose-gc', program.file, ...args]
+          const command = ['-c', limit, 'sh', process.execPath, '--disable-warning=ExperimentalWarning', program.file, ...args]
           const { stdout } = await run('sh', command, { timeout: TIMEOUT_MS })
           figures.get(client).push(JSON.parse(stdout))
         }

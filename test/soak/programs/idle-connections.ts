@@ -5,6 +5,7 @@
  * Arguments: client, origin, number of connections. Needs --expose-gc, and descriptors enough.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { queryObjects } from 'node:v8'
 import { Agent, type Dispatcher, Pool } from 'undici'
 import { RecyclingAgent } from '../../../src/index.js'
 import { countDescriptors } from '../../support/descriptors.js'
@@ -41,11 +42,13 @@ function get(dispatcher: Dispatcher, path: string): Promise<void> {
 const openTogether = (dispatcher: Dispatcher, connections: number): Promise<void[]> =>
   Promise.all(Array.from({ length: connections }, () => get(dispatcher, `/together/${connections}`)))
 
+class Nothing {}
+
+/** Collects as V8 does after some seconds of idleness, when it gives memory back (the memory reducer). */
 async function memory(): Promise<NodeJS.MemoryUsage & { descriptors: number }> {
-  // Several times, since V8 gives back pages bit by bit.
-  for (let i = 0; i < 8; i++) {
-    globalThis.gc?.()
-    await sleep(30)
+  for (let i = 0; i < 4; i++) {
+    queryObjects(Nothing)
+    await sleep(50)
   }
   return { ...process.memoryUsage(), descriptors: countDescriptors() }
 }
