@@ -26,33 +26,41 @@ describeNative('many connections', () => {
     program.delete()
   })
 
-  it.runIf(isTried(whyNotMany))(`of one agent, ${CONNECTIONS} at once, are all served, twice`, async () => {
-    const upstream = server.start({ descriptorLimit: DESCRIPTORS })
-    try {
-      const [port] = await once(upstream, 'message')
-      const args = [`http://127.0.0.1:${port}`, String(CONNECTIONS)]
-      const { code, signal, stdout, stderr } = await program.run({
-        args,
-        descriptorLimit: DESCRIPTORS,
-        timeoutMs: 80_000,
-      })
-      expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' })
-      const { served, connected, most, left, ms } = JSON.parse(stdout)
-      console.info(`${CONNECTIONS} connections, twice: ${ms} ms`)
-      expect({ served, connected, left }).toEqual({
-        served: [CONNECTIONS, CONNECTIONS],
-        connected: CONNECTIONS,
-        left: 0,
-      })
-      expect(most).toBeGreaterThanOrEqual(CONNECTIONS)
-    } finally {
-      upstream.disconnect()
-    }
-  }, 90_000)
+  it.runIf(isTried(whyNotMany))(
+    `of one agent, ${CONNECTIONS} at once, are all served, twice`,
+    async () => {
+      const upstream = server.start({ descriptorLimit: DESCRIPTORS })
+      try {
+        const [port] = await once(upstream, 'message')
+        const args = [`http://127.0.0.1:${port}`, String(CONNECTIONS)]
+        const { code, signal, stdout, stderr } = await program.run({
+          args,
+          descriptorLimit: DESCRIPTORS,
+          timeoutMs: 80_000,
+        })
+        expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' })
+        const { served, connected, most, left, ms } = JSON.parse(stdout)
+        console.info(`${CONNECTIONS} connections, twice: ${ms} ms`)
+        expect({ served, connected, left }).toEqual({
+          served: [CONNECTIONS, CONNECTIONS],
+          connected: CONNECTIONS,
+          left: 0,
+        })
+        expect(most).toBeGreaterThanOrEqual(CONNECTIONS)
+      } finally {
+        upstream.disconnect()
+      }
+    },
+    90_000,
+  )
 
-  it.runIf(isTried(whyNotMany))('that idle take at most a third of the memory that those of undici take', async () => {
-    const figures = await measureMemory({ connections: [3000], rounds: 3, clients: ['ours', 'undici-pool'] })
-    for (const { client, rss, rounds } of figures) console.info(`${client}: ${rss} bytes of ${rounds.join(', ')}`)
-    expect(sharesOf(figures)[0]!.share).toBeLessThan(MOST_SHARE)
-  }, 120_000)
+  it.runIf(isTried(whyNotMany))(
+    'that idle take at most a third of the memory that those of undici take',
+    async () => {
+      const figures = await measureMemory({ connections: [3000], rounds: 3, clients: ['ours', 'undici-pool'] })
+      for (const { client, rss, rounds } of figures) console.info(`${client}: ${rss} bytes of ${rounds.join(', ')}`)
+      expect(sharesOf(figures)[0]!.share).toBeLessThan(MOST_SHARE)
+    },
+    120_000,
+  )
 })

@@ -49,7 +49,7 @@ export class Program {
       format: 'esm',
       platform: 'node',
       target: 'node20',
-      external: ['koffi', 'undici', 'undici-8'],
+      external: ['koffi', 'undici', 'undici-8', 'selfsigned'],
       // An alias to itself would be refused.
       alias: undiciUnderTest === 'undici' ? {} : { undici: undiciUnderTest },
       plugins: [llhttpWasmForEsbuild()],
