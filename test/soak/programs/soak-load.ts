@@ -30,7 +30,10 @@ export interface LoadReport {
   descriptors: [before: number, after: number]
   /** Requests to healthy upstreams that close, and the calls of socket(2) that they took. */
   closing: { requests: number; fresh: number }
-  /** On ports of the upstream, seen from both ends. */
+  /**
+   * In TIME_WAIT when the load is over, on the port that closes all connections. Not on the other: whoever ends an idle
+   * connection is the first to close, and has it.
+   */
   timeWaits: number
   /** What is not as it was. */
   left: string[]
@@ -63,6 +66,12 @@ async function heap(): Promise<number> {
 const requestsOf = (agent: RecyclingAgent): [origin: string, size: number][] =>
   Object.entries(agent.stats).map(([where, stats]) => [where, 'size' in stats ? (stats.size ?? 0) : 0])
 
+/** The two ends of connections in TIME_WAIT on the port that closes; others may have used its number before. */
+const waiting = (): string[] =>
+  socketsOn(ports.closing)
+    .filter(({ state }) => state === TIME_WAIT)
+    .map(({ localPort, remotePort }) => `${localPort} ${remotePort}`)
+
 /** Resolves when it holds, or the time is up. */
 async function settled(holds: () => boolean): Promise<void> {
   const deadline = performance.now() + SETTLE_MS
@@ -86,7 +95,7 @@ const origins = {
   mixed: origin(arm === 'secure' ? ports.secure : ports.mixed),
 }
 await openWhatStays(origins.mixed)
-await settled(() => false)
+const waitingBefore = new Set(waiting())
 const descriptorsBefore = countDescriptors()
 const agents = { closing: newAgent(), mixed: newAgent() }
 const load = new Load({
@@ -114,6 +123,7 @@ clearInterval(progress)
 
 const all = Object.entries(agents)
 await settled(() => all.every(([, agent]) => requestsOf(agent).every(([, size]) => size === 0)))
+const timeWaits = waiting().filter((ends) => !waitingBefore.has(ends)).length
 const closing = { requests: load.closing, fresh: agents.closing.stats.sockets.fresh }
 for (const [name, agent] of all) {
   for (const [where, size] of requestsOf(agent)) {
@@ -126,9 +136,6 @@ for (const [name, agent] of all) {
   if (leased + idle > 0) left.push(`the agent for ${name} has ${leased} sockets leased and ${idle} idle`)
 }
 await settled(() => countDescriptors() <= descriptorsBefore)
-const timeWaits = [...new Set(Object.values(ports))]
-  .flatMap((port) => socketsOn(port))
-  .filter((row) => row.state === TIME_WAIT)
 const report: LoadReport = {
   done: load.done,
   aborts: load.aborts,
@@ -138,7 +145,7 @@ const report: LoadReport = {
   heaps: [heaps[1]!, heaps[3]!],
   descriptors: [descriptorsBefore, countDescriptors()],
   closing,
-  timeWaits: timeWaits.length,
+  timeWaits,
   left,
 }
 process.send!(report, () => process.exit())
