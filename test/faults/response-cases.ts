@@ -586,6 +586,12 @@ const pipelines: ResponseCase[] = [
     '200 "next" end | ! Invalid status code',
     { requests: 2 },
   ],
+  [
+    'Proxy-Connection: close in a response to HEAD that persists, and another response',
+    `${ok('Content-Length: 4', 'Connection: keep-alive', 'Proxy-Connection: close')}${ok('Content-Length: 4')}`,
+    '200 end | 200 end',
+    { ...HEAD, requests: 2, undici: '200 end | ! Data after `Connection: close`' },
+  ],
   ['a 1xx behind the response', `${next}${lines('HTTP/1.1 103 X', '')}`, '200 "next" end'],
 ]
 

@@ -1,5 +1,5 @@
 /** Programs of the tests that need a process of their own: bundled from src/, run, and watched to their end. */
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,8 @@ export interface ChildOptions {
   descriptorLimit?: number
   /** A command that runs the program, with its arguments: `strace` and its like. */
   under?: string[]
+  /** Of node: `--expose-gc` and its like. */
+  nodeFlags?: string[]
   /** A program that takes longer is killed. @default 20000 */
   timeoutMs?: number
 }
@@ -47,7 +49,7 @@ export class Program {
       format: 'esm',
       platform: 'node',
       target: 'node20',
-      external: ['koffi', 'undici', 'undici-8'],
+      external: ['koffi', 'undici', 'undici-8', 'selfsigned'],
       // An alias to itself would be refused.
       alias: undiciUnderTest === 'undici' ? {} : { undici: undiciUnderTest },
       plugins: [llhttpWasmForEsbuild()],
@@ -62,14 +64,22 @@ export class Program {
   }
 
   /** Runs the program to its end, however it ends. */
-  run({ args = [], descriptorLimit, under = [], timeoutMs = 20_000 }: ChildOptions = {}): Promise<ChildResult> {
-    const limit = descriptorLimit === undefined ? '' : `ulimit -n ${descriptorLimit}; `
-    const command = ['-c', `${limit}exec "$@"`, 'sh', ...under, process.execPath, this.#file, ...args]
+  run({ timeoutMs = 20_000, ...options }: ChildOptions = {}): Promise<ChildResult> {
     return new Promise((resolve) => {
-      const child = execFile('sh', command, { timeout: timeoutMs }, (_error, stdout, stderr) => {
+      const child = execFile('sh', this.#command(options), { timeout: timeoutMs }, (_error, stdout, stderr) => {
         resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
       })
     })
+  }
+
+  /** Starts the program, with a channel for messages. */
+  start(options: Omit<ChildOptions, 'timeoutMs'> = {}): ChildProcess {
+    return spawn('sh', this.#command(options), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  }
+
+  #command({ args = [], descriptorLimit, under = [], nodeFlags = [] }: ChildOptions): string[] {
+    const limit = descriptorLimit === undefined ? '' : `ulimit -n ${descriptorLimit}; `
+    return ['-c', `${limit}exec "$@"`, 'sh', ...under, process.execPath, ...nodeFlags, this.#file, ...args]
   }
 
   delete(): void {

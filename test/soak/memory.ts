@@ -1,0 +1,81 @@
+/** Memory per idle keep-alive connection: every round of every client is a process of its own. */
+import { once } from 'node:events'
+import { Program } from '../support/child.js'
+
+/** What ours may take of what undici's connections do. */
+export const MOST_SHARE = 1 / 3
+const SPARE_DESCRIPTORS = 200
+const TIMEOUT_MS = 60_000
+
+export type IdleClient = 'ours' | 'ours-net' | 'undici-agent' | 'undici-pool'
+
+/** In bytes per connection; medians. */
+export interface MemoryFigure {
+  connections: number
+  client: IdleClient
+  /** Of the whole process: heap, what lies outside of it and the parsers' memory. */
+  rss: number
+  heap: number
+  /** The RSS of each round. */
+  rounds: number[]
+}
+
+export interface MemoryOptions {
+  connections: number[]
+  rounds: number
+  clients?: IdleClient[]
+}
+
+const medianOf = (numbers: number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!
+
+/** @throws when a round fails */
+export async function measureMemory({
+  connections,
+  rounds,
+  clients = ['ours', 'undici-pool', 'undici-agent'],
+}: MemoryOptions): Promise<MemoryFigure[]> {
+  const server = await Program.from(new URL('./programs/gathering-upstream.ts', import.meta.url))
+  const program = await Program.from(new URL('./programs/idle-connections.ts', import.meta.url))
+  const descriptorLimit = Math.max(...connections) + SPARE_DESCRIPTORS
+  const upstream = server.start({ descriptorLimit })
+  // Each round has an address of its own: what the one before has left in TIME_WAIT is not in its way.
+  let address = 1
+  const measure = async (client: IdleClient, count: number, port: number): Promise<{ rss: number; heap: number }> => {
+    const args = [client, `http://127.0.0.${++address}:${port}`, String(count)]
+    const result = await program.run({ args, descriptorLimit, timeoutMs: TIMEOUT_MS })
+    if (result.code !== 0) throw new Error(`${client} failed: ${result.signal} ${result.stdout} ${result.stderr}`)
+    return JSON.parse(result.stdout)
+  }
+  try {
+    const [port] = await once(upstream, 'message')
+    const figures: MemoryFigure[] = []
+    for (const count of connections) {
+      const of = new Map(clients.map((client) => [client, { rss: [] as number[], heap: [] as number[] }]))
+      for (let round = 0; round < rounds; round++) {
+        for (const [client, { rss, heap }] of of) {
+          const measured = await measure(client, count, port as number)
+          rss.push(measured.rss)
+          heap.push(measured.heap)
+        }
+      }
+      for (const [client, { rss, heap }] of of) {
+        figures.push({ connections: count, client, rss: medianOf(rss), heap: medianOf(heap), rounds: rss })
+      }
+    }
+    return figures
+  } finally {
+    upstream.disconnect()
+    server.delete()
+    program.delete()
+  }
+}
+
+/** Of each number of connections: what ours take of what the cheapest of undici's do. */
+export function sharesOf(figures: MemoryFigure[]): { connections: number; share: number }[] {
+  return [...new Set(figures.map(({ connections }) => connections))].map((connections) => {
+    const rows = figures.filter((figure) => figure.connections === connections)
+    const ours = rows.filter(({ client }) => client === 'ours').map(({ rss }) => rss)
+    const theirs = rows.filter(({ client }) => client.startsWith('undici')).map(({ rss }) => rss)
+    return { connections, share: Math.min(...ours) / Math.min(...theirs) }
+  })
+}
