@@ -12,7 +12,8 @@ describeFetchLibrary({
   name: 'ofetch',
   fetches,
   make(dispatcher, { fetch, Headers }) {
-    const client = createFetch({ fetch, Headers, AbortController }).create({ dispatcher } as object)
+    const plain = fetch === globalThis.fetch ? ofetch : createFetch({ fetch, Headers, AbortController })
+    const client = plain.create({ dispatcher } as object)
     return {
       get: (url, { signal, timeout, retries = 0 } = {}) =>
         client(url, {
