@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import type { RecyclingAgentOptions } from '../../src/index.js'
 import { recyclingAgent } from '../support/dispatchers.js'
 import { type Hooks, recording, styles } from '../support/handlers.js'
-import { answering, ok, rawServer } from '../support/raw-server.js'
+import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
 const CALLBACKS = ['start', 'bodySent', 'requestSent', 'started', 'head', 'data', 'end', 'error'] as const
 const storage = new AsyncLocalStorage<string>()
@@ -96,3 +96,51 @@ it('fails a request that could not connect in its own context', async () => {
   })
   expect(seen).toEqual(['mine'])
 })
+
+/** Each of a request, by its path. */
+const fates: Record<string, (peer: RawPeer) => void> = {
+  '/kept': (peer) => peer.write(ok()),
+  '/closed': (peer) => {
+    peer.write(ok('ok', 'connection: close\r\n'))
+    peer.socket.end()
+  },
+  '/no-head': () => {},
+  '/half-a-body': (peer) => peer.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+  '/reset': (peer) => peer.socket.resetAndDestroy(),
+  '/cut-short': (peer) => void peer.socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'),
+  '/wrong': (peer) => peer.write('no HTTP\r\n\r\n'),
+}
+
+it.each(connections.flatMap(([what, options]) => styles.map((style) => [what, style, options] as const)))(
+  'keeps the stores of requests apart whatever becomes of them, on %s (%s handlers)',
+  async (_what, style, options) => {
+    const { origin } = await rawServer(async (peer) => {
+      for (;;) {
+        const request = await peer.request()
+        if (request === null) return
+        fates[request.head.split(' ')[1]!]!(peer)
+      }
+    })
+    const agent = recyclingAgent({ ...options, headersTimeout: 100, bodyTimeout: 100 })
+    const wrong: string[] = []
+    const ends: Record<string, number> = {}
+    const send = (path: string, i: number): Promise<unknown> =>
+      storage.run(`${path} ${i}`, () => {
+        const note = (callback: string, store: string | undefined): void => {
+          if (store !== `${path} ${i}`) wrong.push(`${path} ${i} ${callback}: ${store}`)
+          if (callback === 'end' || callback === 'error') ends[callback] = (ends[callback] ?? 0) + 1
+        }
+        const { handler, done } = recording(style, noting(note))
+        agent.dispatch({ origin, path, method: 'GET', blocking: false }, handler)
+        return done
+      })
+    for (let round = 0; round < 2; round++) {
+      const paths = Object.keys(fates)
+      await Promise.all([...paths, ...paths].map((path, i) => send(path, round * 100 + i)))
+    }
+    expect(wrong).toEqual([])
+    expect(ends.error).toBeGreaterThanOrEqual(10)
+    // In a pipeline a fault costs those behind it, too.
+    if (options.pipelining !== 10) expect(ends).toEqual({ end: 8, error: 20 })
+  },
+)

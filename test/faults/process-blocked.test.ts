@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Authority, type Certificate } from '../support/certificates.js'
 import { recyclingAgent } from '../support/dispatchers.js'
-import { recording } from '../support/handlers.js'
+import { type Event, recording } from '../support/handlers.js'
 
 const TIMEOUT_MS = 1000
 /** With RECYCLING_AGENT_SOAK set, five seconds. */
@@ -24,6 +24,9 @@ const server = createServer(workerData.secure ?? {}, (request, response) => {
     held.push(() => response.end('two'))
   } else if (request.url === '/head') {
     held.push(() => response.end('onetwo'))
+  } else if (request.url === '/closing-later') {
+    response.end('onetwo')
+    setTimeout(() => request.socket.end(), 100)
   } else {
     response.end('onetwo')
   }
@@ -132,6 +135,23 @@ describe.each(['http', 'https'] as const)('a blocked event loop, over %s,', (pro
     }
     block()
     expect((await done).at(-1)).toEqual(['end', []])
+  })
+})
+
+describe.each(['http', 'https'] as const)('a blocked event loop, over %s, with an idle connection', (protocol) => {
+  it.each([
+    ['whose time is up meanwhile', '/'],
+    ['that the peer closes meanwhile', '/closing-later'],
+  ])('%s, costs no request that is sent behind it', async (_what, path) => {
+    const agent = recyclingAgent({ keepAliveTimeout: TIMEOUT_MS, connect: { ca: authority.ca } })
+    const send = (path: string): Promise<Event[]> => {
+      const { handler, done } = recording('new')
+      agent.dispatch({ origin: upstreams[protocol]!.origin, path, method: 'GET' }, handler)
+      return done
+    }
+    expect((await send(path)).at(-1)).toEqual(['end', []])
+    block()
+    expect((await send('/')).at(-1)).toEqual(['end', []])
   })
 })
 
