@@ -13,7 +13,7 @@ import { getTogether } from '../together.js'
 
 /** Those that are there before the first look: by then code is compiled, and memory that is shared is there. */
 const WARM_UP = 1000
-const WARM_UP_ROUNDS = 5
+const WARM_UP_ROUNDS = 3
 const COLLECTIONS = 4
 const PAUSE_MS = 50
 
