@@ -1,6 +1,7 @@
 /** The soak: its parts one after the other, each in processes of its own, and the promises that they are held against. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Program } from '../support/child.js'
 import type { FuzzReport } from './fuzz.js'
 import type { ArmName } from './kinds.js'
@@ -37,6 +38,7 @@ const MOST_HEAP_GROWTH = 0.1
 /** Below that, what grows is the code that gets optimised. */
 const HEAP_IS_JUDGED_FROM = 100_000
 const MOST_FRESH_SHARE = 0.001
+const SETTLE_MS = 5000
 const SPARE_DESCRIPTORS = 200
 const MEBIBYTE = 1 << 20
 
@@ -120,11 +122,15 @@ class Upstream {
     return new Upstream(program, child, ports as LoadOrder['ports'])
   }
 
-  /** How many connections it has. */
+  /** How many connections it has, when it has had the time to hear that they are closed. */
   async open(): Promise<number> {
-    this.#child.send('open')
-    const [{ open }] = (await once(this.#child, 'message')) as [{ open: number }]
-    return open
+    const deadline = performance.now() + SETTLE_MS
+    for (;;) {
+      this.#child.send('open')
+      const [{ open }] = (await once(this.#child, 'message')) as [{ open: number }]
+      if (open === 0 || performance.now() > deadline) return open
+      await sleep(20)
+    }
   }
 
   stop(): void {
