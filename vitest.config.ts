@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { llhttpWasmForVite } from './build/llhttp-wasm.js'
 import { undiciUnderTest } from './build/undici-under-test.js'
@@ -18,6 +19,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...excluded],
     // A process per file, since descriptors, native handles and exit hooks belong to a process.
     pool: 'forks',
+    // Two on two cores, where vitest would take one: many tests wait.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 20_000,
     coverage: {
