@@ -24,6 +24,8 @@ export interface ConnectionOwner<C> {
   onConnected(connection: C): void
   /** It could not be made; `request` is the one that it was made for. */
   onConnectFailed(connection: C, error: Error, request: Request | null): void
+  /** It can take another request, though this is not the moment to give it one. */
+  onFree(connection: C): void
   /** It may take another request: {@link Connection.canTake}. */
   onAvailable(connection: C): void
   /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */

@@ -10,6 +10,7 @@
  */
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
+import type { Linked, LinkedList } from '../collections/linked-list.js'
 import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
@@ -20,6 +21,7 @@ import type { Request, RequestCarrier } from '../request/request.js'
 import type { Connecting, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+import type { FreeConnection } from './free-connections.js'
 import { type Awaited, Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
@@ -27,9 +29,16 @@ import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
 type Phase = 'connecting' | 'open' | 'closed'
 
-export class Connection implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task {
+export class Connection
+  implements FreeConnection<Request>, Linked<Connection>, ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
+{
   /** performance.now() when it was connected. */
   connectedAt = 0
+  readonly order: number
+  isListed = false
+  list: LinkedList<Connection> | null = null
+  previous: Connection | null = null
+  next: Connection | null = null
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
   readonly #options: ConnectionOptions
@@ -64,11 +73,13 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
 
   constructor(
     owner: ConnectionOwner<Connection>,
+    order: number,
     transport: Transport,
     hostHeader: string,
     options: ConnectionOptions,
   ) {
     this.#owner = owner
+    this.order = order
     this.#transport = transport
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
@@ -264,6 +275,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     const isSent = !this.#writer.isBusy || (this.#writer.isFull && !this.#wire!.isBlocked)
     if (isSent && head.shouldKeepAlive && !isLast) {
       this.#rest(this.#wire!)
+      this.#owner.onFree(this)
       request.onEnd(trailers)
       if (this.#phase === 'open') this.#nextResponse()
       return
@@ -408,6 +420,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
     this.#isLast ||= close
     this.#isBlocked = request.blocking
     this.#running.push(request)
+    if (this.canTake) this.#owner.onFree(this)
     if (this.#running.length === 1) this.#patience.forHeaders(request)
     this.#writer.send(this.#wire!, request, close, payload)
   }

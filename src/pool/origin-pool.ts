@@ -5,10 +5,12 @@
  */
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
+import { LinkedList } from '../collections/linked-list.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+import { FreeConnections } from './free-connections.js'
 
 export interface OriginPoolOptions
   extends ConnectionOptions,
@@ -46,34 +48,15 @@ export interface OriginStats {
   size: number
 }
 
-/** What {@link decide} looks at. */
-export interface Situation<C> {
-  connections: Iterable<C>
-  count: number
-  limit: number
-}
-
-/**
- * Who serves the next request: the first connection that can take it, a new one (`'open'`), or nobody yet (`'wait'`).
- *
- * @param request `null`: any request
- */
-export function decide<C extends { canServe(request: Request | null): boolean }>(
-  { connections, count, limit }: Situation<C>,
-  request: Request | null,
-): C | 'open' | 'wait' {
-  for (const connection of connections) if (connection.canServe(request)) return connection
-  return count < limit ? 'open' : 'wait'
-}
-
 export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   readonly origin: URL
   readonly #transport: Transport
   readonly #options: OriginPoolOptions
   readonly #events: PoolEvents
   readonly #connector: Connector
-  readonly #connections = new Set<Connection>()
-  readonly #situation: Situation<Connection>
+  readonly #connections = new LinkedList<Connection>()
+  readonly #free = new FreeConnections<Request, Connection>()
+  #created = 0
   #queue: Request[] = []
   #queueHead = 0
   #size = 0
@@ -87,7 +70,6 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#options = options
     this.#events = events
     this.#connector = transport.connectorTo(targetOf(origin, options))
-    this.#situation = { connections: this.#connections, count: 0, limit: options.connections }
   }
 
   /** Nothing to do and nothing open: the pool can be forgotten. */
@@ -137,7 +119,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   close(): void {
     this.#isClosing = true
     if (this.#size > 0) return
-    for (const connection of [...this.#connections]) connection.retire()
+    for (const connection of this.#connections) connection.retire()
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -146,8 +128,10 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#destroyedWith = error
     const queue = this.#takeQueue()
     for (const request of queue) request.fail(error)
-    for (const connection of [...this.#connections]) connection.destroy(error)
-    this.#connections.clear()
+    for (const connection of this.#connections) {
+      this.#connections.remove(connection)
+      connection.destroy(error)
+    }
   }
 
   requestOver(): void {
@@ -163,7 +147,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 
   onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
-    this.#connections.delete(connection)
+    this.#connections.remove(connection)
     const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
@@ -172,12 +156,17 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#serveQueue()
   }
 
-  onAvailable(): void {
+  onFree(connection: Connection): void {
+    this.#free.add(connection, this.#connections.size)
+  }
+
+  onAvailable(connection: Connection): void {
+    this.onFree(connection)
     this.#serveQueue()
   }
 
   onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void {
-    this.#connections.delete(connection)
+    this.#connections.remove(connection)
     this.#events.onDisconnect(this.origin, reason)
     for (const request of unsent) request.unstart()
     if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
@@ -209,9 +198,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     return queue.slice(0, count)
   }
 
+  /**
+   * Who serves the next request: the oldest connection that can take it, a new one (`'open'`), or nobody yet (`'wait'`).
+   *
+   * @param request `null`: any request
+   */
   #decide(request: Request | null): Connection | 'open' | 'wait' {
-    this.#situation.count = this.#connections.size
-    return decide(this.#situation, request)
+    return this.#free.first(request) ?? (this.#connections.size < this.#options.connections ? 'open' : 'wait')
   }
 
   #place(request: Request): void {
@@ -229,8 +222,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
-        const connection = new Connection(this, this.#transport, this.origin.host, this.#options)
-        this.#connections.add(connection)
+        const connection = new Connection(this, ++this.#created, this.#transport, this.origin.host, this.#options)
+        this.#connections.append(connection)
         connection.open(this.#connector, request)
         return true
       }

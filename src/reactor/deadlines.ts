@@ -9,6 +9,7 @@
  * already arrived. When a timer fires late, because the event loop was blocked, the readiness that waits in the kernel
  * is handled first, and only what still stands then expires.
  */
+import { type Linked, LinkedList } from '../collections/linked-list.js'
 import { inRootContext, type Scheduler, type Task, throwLater } from './scheduler.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */
@@ -21,12 +22,12 @@ const RESOLUTION_MS = 1
 const FORGOTTEN_AFTER_MS = 1000
 
 /** One timeout that can be started and stopped over and over. */
-export class Deadline {
+export class Deadline implements Linked<Deadline> {
   /** Called once, when the time is up. */
   readonly onExpired: () => void
   /** For {@link Deadlines} only. */
-  list: DeadlineList | null = null
   due = 0
+  list: LinkedList<Deadline> | null = null
   previous: Deadline | null = null
   next: Deadline | null = null
 
@@ -65,12 +66,10 @@ export class Deadlines {
   }
 }
 
-class DeadlineList implements Task {
+class DeadlineList extends LinkedList<Deadline> implements Task {
   readonly #durationMs: number
   readonly #scheduler: Scheduler
   readonly #onEmpty: () => void
-  #first: Deadline | null = null
-  #last: Deadline | null = null
   /** Stands for the timer that is armed; a timer that was given up on has another token. */
   #timer: symbol | null = null
   /** The timer has fired, and what is due is to expire or expiring. */
@@ -81,39 +80,24 @@ class DeadlineList implements Task {
   #horizon = 0
 
   constructor(durationMs: number, scheduler: Scheduler, onEmpty: () => void) {
+    super()
     this.#durationMs = durationMs
     this.#scheduler = scheduler
     this.#onEmpty = onEmpty
   }
 
-  append(deadline: Deadline): void {
+  override append(deadline: Deadline): void {
     const now = this.#now()
-    deadline.list = this
     deadline.due = now + this.#durationMs
-    deadline.previous = this.#last
-    deadline.next = null
-    if (this.#last === null) this.#first = deadline
-    else this.#last.next = deadline
-    this.#last = deadline
+    super.append(deadline)
     // While some expire, run() will see to the rest: a timer for this one might be too late for those before it.
-    if (!this.#isExpiring && (this.#timer === null || this.#isForgotten(now))) this.#arm(this.#first!)
-  }
-
-  remove(deadline: Deadline): void {
-    const { previous, next } = deadline
-    if (previous === null) this.#first = next
-    else previous.next = next
-    if (next === null) this.#last = previous
-    else next.previous = previous
-    deadline.list = null
-    deadline.previous = null
-    deadline.next = null
+    if (!this.#isExpiring && (this.#timer === null || this.#isForgotten(now))) this.#arm(this.first!)
   }
 
   /** After the readiness that was waiting has been handled: what is still due has run out. */
   run(): void {
     const horizon = this.#horizon + RESOLUTION_MS
-    for (let deadline = this.#first; deadline !== null && deadline.due < horizon; deadline = this.#first) {
+    for (let deadline = this.first; deadline !== null && deadline.due < horizon; deadline = this.first) {
       this.remove(deadline)
       try {
         deadline.onExpired()
@@ -122,8 +106,8 @@ class DeadlineList implements Task {
       }
     }
     this.#isExpiring = false
-    if (this.#first === null) this.#onEmpty()
-    else this.#arm(this.#first)
+    if (this.first === null) this.#onEmpty()
+    else this.#arm(this.first)
   }
 
   #now(): number {

@@ -7,6 +7,7 @@
  *   lent   --discard--> closed
  *   idle   --evicted | pool closed--> closed
  */
+import type { Linked, LinkedList } from '../collections/linked-list.js'
 import type { Peer } from './peer.js'
 
 /** Told about readiness of a leased descriptor. Readiness is a hint; the truth is the next system call's answer. */
@@ -17,7 +18,7 @@ export interface ReadinessListener {
 
 export type DescriptorState = 'leased' | 'lent' | 'idle' | 'closed'
 
-export class Descriptor {
+export class Descriptor implements Linked<Descriptor> {
   readonly fd: number
   /** The only remote end that this descriptor ever connects to. */
   readonly peer: Peer
@@ -28,7 +29,8 @@ export class Descriptor {
   leasedInBatch = -1
   /** IP_TOS or IPV6_TCLASS, as far as it was set. */
   typeOfService = 0
-  /** Neighbours in the pool's list of idle descriptors, least recently released first. */
+  /** Of idle descriptors, the least recently released first. */
+  list: LinkedList<Descriptor> | null = null
   previous: Descriptor | null = null
   next: Descriptor | null = null
 

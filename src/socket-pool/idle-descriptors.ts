@@ -2,16 +2,18 @@
  * The descriptors that wait for their next lease: a stack per peer, so that the warmest goes out first, and one list
  * over all of them, least recently released first, for eviction.
  */
+import { LinkedList } from '../collections/linked-list.js'
 import type { Descriptor } from './descriptor.js'
+
+/** Up to so many peers may have an empty stack: making a new one for each lease costs more. */
+const KEPT_STACKS = 64
 
 export class IdleDescriptors {
   readonly #stacks = new Map<string, Descriptor[]>()
-  #oldest: Descriptor | null = null
-  #newest: Descriptor | null = null
-  #size = 0
+  readonly #all = new LinkedList<Descriptor>()
 
   get size(): number {
-    return this.#size
+    return this.#all.size
   }
 
   has(key: string): boolean {
@@ -23,11 +25,7 @@ export class IdleDescriptors {
     const stack = this.#stacks.get(key)
     if (stack === undefined) this.#stacks.set(key, [descriptor])
     else stack.push(descriptor)
-    descriptor.previous = this.#newest
-    if (this.#newest === null) this.#oldest = descriptor
-    else this.#newest.next = descriptor
-    this.#newest = descriptor
-    this.#size++
+    this.#all.append(descriptor)
   }
 
   /** The most recently released descriptor of a peer. */
@@ -35,31 +33,25 @@ export class IdleDescriptors {
     const stack = this.#stacks.get(key)
     if (stack === undefined) return undefined
     const descriptor = stack.pop()
-    // Nothing stays behind of peers that are not coming back.
-    if (stack.length === 0) this.#stacks.delete(key)
-    if (descriptor !== undefined) this.#unlink(descriptor)
+    this.#forgetEmpty(stack, key)
+    if (descriptor !== undefined) this.#all.remove(descriptor)
     return descriptor
   }
 
   /** The least recently released descriptor of all; it is the first of its peer's stack. */
   takeOldest(): Descriptor | undefined {
-    const descriptor = this.#oldest
+    const descriptor = this.#all.first
     if (descriptor === null) return undefined
-    const stack = this.#stacks.get(descriptor.peer.key)
-    stack?.shift()
-    if (stack?.length === 0) this.#stacks.delete(descriptor.peer.key)
-    this.#unlink(descriptor)
+    const { key } = descriptor.peer
+    const stack = this.#stacks.get(key)!
+    stack.shift()
+    this.#forgetEmpty(stack, key)
+    this.#all.remove(descriptor)
     return descriptor
   }
 
-  #unlink(descriptor: Descriptor): void {
-    const { previous, next } = descriptor
-    if (previous === null) this.#oldest = next
-    else previous.next = next
-    if (next === null) this.#newest = previous
-    else next.previous = previous
-    descriptor.previous = null
-    descriptor.next = null
-    this.#size--
+  /** Little stays behind of peers that are not coming back. */
+  #forgetEmpty(stack: Descriptor[], key: string): void {
+    if (stack.length === 0 && this.#stacks.size > KEPT_STACKS) this.#stacks.delete(key)
   }
 }

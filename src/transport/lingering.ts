@@ -6,6 +6,7 @@
  * our own FIN, then the connection is aborted.
  */
 
+import type { LinkedList } from '../collections/linked-list.js'
 import { Deadline } from '../reactor/deadlines.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { SHUT_WR } from '../sys/constants.js'
@@ -23,6 +24,9 @@ const DISCARD_LIMIT = 1 << 20
 const discarded = Buffer.allocUnsafeSlow(65_536)
 
 export class Lingering implements Lingerer, ReadinessListener {
+  list: LinkedList<Lingerer> | null = null
+  previous: Lingerer | null = null
+  next: Lingerer | null = null
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
   readonly #deadline = new Deadline(() => this.#onDeadline())

@@ -1,4 +1,5 @@
 /** What all connections of one agent that live on descriptors of its pool share. */
+import { type Linked, LinkedList } from '../collections/linked-list.js'
 import { Deadline, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
@@ -13,7 +14,7 @@ const MOST_MISSES = 3
 const SLOW_PEERS_LIMIT = 1024
 
 /** A connection that is over, but for its peer's FIN. */
-export interface Lingerer {
+export interface Lingerer extends Linked<Lingerer> {
   /** The FIN is not awaited any more. */
   cutShort(): void
 }
@@ -31,7 +32,7 @@ export class Tcp {
   /** Connections that are over for their owners. */
   readonly closings = new Closings()
   /** Of these, the ones whose peer's FIN is awaited. */
-  readonly #lingering = new Set<Lingerer>()
+  readonly #lingering = new LinkedList<Lingerer>()
   /** No peer's FIN is awaited any more. */
   isCutShort = false
 
@@ -45,12 +46,12 @@ export class Tcp {
 
   /** A connection is over for its owner, but the peer's FIN is still awaited. */
   lingeringBegins(lingerer: Lingerer): void {
-    this.#lingering.add(lingerer)
+    this.#lingering.append(lingerer)
     this.closings.begin()
   }
 
   lingeringEnds(lingerer: Lingerer): void {
-    this.#lingering.delete(lingerer)
+    this.#lingering.remove(lingerer)
     if (this.#waiter !== null) {
       this.#misses.delete(this.#waiter.peer.key)
       this.#endWait()
