@@ -3,27 +3,10 @@
  * of names and values in them; the two forms that undici's handlers take are made when they are asked for.
  */
 import { Buffer } from 'node:buffer'
+import { lowerCased } from './field-name.js'
 
 /** Field values by lower-cased name; repeated fields become an array, in order of arrival. */
 export type FieldRecord = Record<string, string | string[]>
-
-/** Lower-cased forms of the names that were seen, so that most names cost one lookup. */
-const lowerCased = new Map<string, string>()
-const LOWER_CASED_LIMIT = 1024
-/** Longer names are not worth keeping: which names there are is up to the peers. */
-const LONGEST_KEPT_NAME = 64
-
-function lowerCase(name: string): string {
-  let lower = lowerCased.get(name)
-  if (lower === undefined) {
-    lower = name.toLowerCase()
-    if (lowerCased.size < LOWER_CASED_LIMIT && name.length <= LONGEST_KEPT_NAME) {
-      // A substring holds on to the head that it was taken from; these have memory of their own.
-      lowerCased.set(Buffer.from(name, 'latin1').toString('latin1'), Buffer.from(lower, 'latin1').toString('latin1'))
-    }
-  }
-  return lower
-}
 
 export class FieldSection {
   readonly #bytes: Buffer
@@ -63,7 +46,7 @@ export class FieldSection {
     for (let i = 0; i < places.length; i += 4) {
       const nameOffset = places[i]!
       const valueOffset = places[i + 2]!
-      const name = lowerCase(text.substring(nameOffset, nameOffset + places[i + 1]!))
+      const name = lowerCased(text, nameOffset, places[i + 1]!)
       const value = text.substring(valueOffset, valueOffset + places[i + 3]!)
       const present = record[name]
       if (present === undefined) record[name] = value
@@ -80,9 +63,7 @@ export class FieldSection {
     const places = this.#places
     let joined = ''
     for (let i = 0; i < places.length; i += 4) {
-      if (places[i + 1] !== name.length) continue
-      const nameOffset = places[i]!
-      if (lowerCase(text.substring(nameOffset, nameOffset + name.length)) !== name) continue
+      if (places[i + 1] !== name.length || lowerCased(text, places[i]!, name.length) !== name) continue
       const valueOffset = places[i + 2]!
       joined += text.substring(valueOffset, valueOffset + places[i + 3]!)
     }

@@ -94,16 +94,26 @@ const llhttp = instance.exports as Exports
 
 const windowOffset = llhttp.malloc(WINDOW_SIZE)
 let windowView = Buffer.from(llhttp.memory.buffer, windowOffset, WINDOW_SIZE)
+let memoryView = new DataView(llhttp.memory.buffer)
+
+/** When the wasm memory grows it moves, and views on it are views on nothing. */
+function renewViews(): void {
+  windowView = Buffer.from(llhttp.memory.buffer, windowOffset, WINDOW_SIZE)
+  memoryView = new DataView(llhttp.memory.buffer)
+}
 
 /**
  * The memory that bytes are received into before they are parsed: one window for the whole thread, free again when
  * {@link Parser.execute} has returned. Ask for it before each use: it moves when the wasm memory grows.
  */
 export function receiveWindow(): Buffer {
-  if (windowView.buffer !== llhttp.memory.buffer) {
-    windowView = Buffer.from(llhttp.memory.buffer, windowOffset, WINDOW_SIZE)
-  }
+  if (windowView.length === 0) renewViews()
   return windowView
+}
+
+function memory(): DataView {
+  if (windowView.length === 0) renewViews()
+  return memoryView
 }
 
 const spareParsers: Parser[] = []
@@ -193,14 +203,13 @@ export class Parser {
   /** The value of Content-Length in bytes, or -1. */
   get contentLength(): number {
     if ((this.#flags & F_CONTENT_LENGTH) === 0) return -1
-    const window = receiveWindow()
-    const view = new DataView(window.buffer, this.#pointer + CONTENT_LENGTH_OFFSET, 8)
-    return view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32
+    const view = memory()
+    const offset = this.#pointer + CONTENT_LENGTH_OFFSET
+    return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32
   }
 
   get #flags(): number {
-    const { buffer } = receiveWindow()
-    return new Uint16Array(buffer, this.#pointer + FLAGS_OFFSET, 1)[0]!
+    return memory().getUint16(this.#pointer + FLAGS_OFFSET, true)
   }
 
   noteStatus(at: number, length: number): number {

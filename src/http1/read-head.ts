@@ -5,6 +5,8 @@ import type { Parser } from './llhttp.js'
 import { ProtocolError } from './protocol-error.js'
 import { keepAliveHint, type ResponseHead } from './response-head.js'
 
+const LAST_OF_ASCII = 0x7f
+
 /** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
 export function headError(parser: Parser, section: Buffer): ProtocolError {
   // A name without a value is not a field.
@@ -14,9 +16,9 @@ export function headError(parser: Parser, section: Buffer): ProtocolError {
   return parser.error!
 }
 
-/** @param section the head's bytes, from the status line on */
-export function readHead(parser: Parser, section: Buffer, method: string): ResponseHead {
-  const text = section.toString('latin1')
+/** @param section begins with the head's bytes, `length` of them, from the status line on */
+export function readHead(parser: Parser, section: Buffer, length: number, method: string): ResponseHead {
+  const text = section.toString('latin1', 0, length)
   const fields = new FieldSection(section, text, parser.fields)
   const { status, statusOffset, statusLength } = parser
   const isBodyless = status === 204 || status === 304
@@ -34,9 +36,8 @@ export function readHead(parser: Parser, section: Buffer, method: string): Respo
 }
 
 function readStatusText(section: Buffer, text: string, offset: number, length: number): string {
-  if (length === 0) return ''
-  const latin1 = text.substring(offset, offset + length)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
-  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1
-  return section.toString('utf8', offset, offset + length)
+  for (let i = offset; i < offset + length; i++) {
+    if (text.charCodeAt(i) > LAST_OF_ASCII) return section.toString('utf8', offset, offset + length)
+  }
+  return text.substring(offset, offset + length)
 }

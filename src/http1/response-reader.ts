@@ -314,20 +314,23 @@ export class ResponseReader {
       if (this.#parser === null) return null
     }
     const outcome = this.#execute(parser, start, end)
-    const section = this.#section(start, end)
-    if (this.#isTooLong(parser, section)) return new ProtocolError('header-overflow')
-    if (outcome === Outcome.Failed) return headError(parser, section)
+    const length = (this.#carried?.length ?? 0) + this.#position - start
+    if (this.#isTooLong(parser, length)) return new ProtocolError('header-overflow')
+    if (outcome === Outcome.Failed) return headError(parser, this.#section(start, end))
     if (outcome === Outcome.More) {
-      this.#carried = section
+      this.#carried = this.#section(start, end)
       return null
     }
+    // What is behind the section does no harm, and most often it need not be cut off: a Buffer less.
+    const bytes = this.#carried === null && start === 0 ? this.#copyOfInput(end) : this.#section(start, end)
     this.#carried = null
-    return this.#headIsComplete(parser, section, expectation, end)
+    return this.#headIsComplete(parser, bytes, length, expectation, end)
   }
 
   #headIsComplete(
     parser: Parser,
-    section: Buffer,
+    bytes: Buffer,
+    length: number,
     { method, upgrade }: Expectation,
     end: number,
   ): ProtocolError | null {
@@ -335,7 +338,7 @@ export class ResponseReader {
     this.#headHasBegun = false
     const error = this.#refuse(parser, method, upgrade, end)
     if (error !== null) return error
-    const head = readHead(parser, section, method)
+    const head = readHead(parser, bytes, length, method)
     const facts = { method, statusCode: status, upgrade: parser.upgrade, isChunked, hasTransferEncoding, contentLength }
     const framing = framingOf(facts)
     if (framing.kind === 'tunnel') return this.#tunnel(head, end)
@@ -390,7 +393,7 @@ export class ResponseReader {
       chunks.push(input.subarray(offset, offset + parser.body[i + 1]!))
     }
     if (parser.fields.length > 0) this.#carried = this.#section(start, end)
-    if (this.#carried !== null && this.#isTooLong(parser, this.#carried)) {
+    if (this.#carried !== null && this.#isTooLong(parser, this.#carried.length)) {
       this.#failure = new ProtocolError('header-overflow')
     } else {
       this.#failure = parser.error
@@ -463,8 +466,8 @@ export class ResponseReader {
     return this.#carried === null ? part : Buffer.concat([this.#carried, part])
   }
 
-  #isTooLong(parser: Parser, section: Buffer): boolean {
-    return parser.fieldBytes >= this.#limits.maxHeaderSize || section.length > this.#longestSection
+  #isTooLong(parser: Parser, length: number): boolean {
+    return parser.fieldBytes >= this.#limits.maxHeaderSize || length > this.#longestSection
   }
 
   /** In bytes, for what has no fields in it that are limited: an endless reason phrase, endless empty lines. */
