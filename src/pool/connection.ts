@@ -32,7 +32,7 @@ type Phase = 'connecting' | 'open' | 'closed'
 export class Connection
   implements FreeConnection<Request>, Linked<Connection>, ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
 {
-  /** performance.now() when it was connected. */
+  /** performance.now() when it was connected; its owner's, where that matters. */
   connectedAt = 0
   readonly order: number
   isListed = false
@@ -362,7 +362,6 @@ export class Connection
   #connected(wire: Wire, connector: Connector, origin: string): void {
     this.#phase = 'open'
     this.#wire = wire
-    this.connectedAt = performance.now()
     wire.listener = this
     publishConnected(origin, connector, this.#servername, wire)
     // Whoever is told may end it, as may a handler of 'connect'.

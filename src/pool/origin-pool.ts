@@ -142,7 +142,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#events.onIdle()
   }
 
-  onConnected(): void {
+  onConnected(connection: Connection): void {
+    if (this.#options.clientTtl > 0) connection.connectedAt = performance.now()
     this.#events.onConnect(this.origin)
   }
 
