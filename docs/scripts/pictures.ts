@@ -1,7 +1,7 @@
 /** What `npm run docs:pictures` writes, each document as it should be. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { withBlock } from './generated-block.js'
+import { withBlock } from './generated-block.mjs'
 import { stateDiagrams } from './state-diagrams.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -1,7 +1,7 @@
 /** docs/design.md shows the tables that src/ has now. */
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { withBlock } from '../../docs/scripts/generated-block.js'
+import { withBlock } from '../../docs/scripts/generated-block.mjs'
 import { withStateDiagrams } from '../../docs/scripts/pictures.js'
 import { stateDiagrams } from '../../docs/scripts/state-diagrams.js'
 
