@@ -17,11 +17,12 @@ const answerTimeoutMs = 30_000
 /**
  * @param {string} module relative to this directory
  * @param {string[]=} args
+ * @param {string=} execPath the Node.js binary that runs it
  * @returns {Child}
  */
-export function startChild(module, args = []) {
+export function startChild(module, args = [], execPath = process.execPath) {
   const path = fileURLToPath(new URL(module, import.meta.url))
-  const child = fork(path, args)
+  const child = fork(path, args, { execPath })
   const exited = new Promise((resolve) => child.once('exit', resolve))
   return {
     ask: (order) => nextMessage(child, order),

@@ -18,18 +18,20 @@ import { runWrk } from './wrk.mjs'
 
 /**
  * @param {import('./clients/index.mjs').Client} client
+ * @param {string} nodePath the Node.js binary for a JavaScript client
  * @returns {Contestant}
  */
-export function startContestant(client) {
-  return client.open === undefined ? programContestant(client) : processContestant(client)
+export function startContestant(client, nodePath) {
+  return client.open === undefined ? programContestant(client) : processContestant(client, nodePath)
 }
 
 /**
  * @param {import('./clients/index.mjs').Client} client
+ * @param {string} nodePath
  * @returns {Contestant}
  */
-function processContestant(client) {
-  const child = startChild('client-process.mjs', [client.name])
+function processContestant(client, nodePath) {
+  const child = startChild('client-process.mjs', [client.name], nodePath)
   /** @param {import('./client-process.mjs').Order} order */
   const ask = async (order) => {
     const { result, error } = await child.ask(order)

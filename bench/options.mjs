@@ -3,6 +3,7 @@
  */
 
 import { parseArgs } from 'node:util'
+import { nodeOfMajor } from '../test/matrix/nodes.mjs'
 import { clientNamed, clients } from './clients/index.mjs'
 import { loadNamed, loads } from './loads.mjs'
 import { targets } from './report/target-list.mjs'
@@ -15,6 +16,7 @@ export const usage = `Usage: npm run bench -- [options]
   --loads=a,b         ${loads.map(({ name }) => name).join(', ')}
   --rounds=N          measured rounds of each client in each load (5)
   --seconds=S         length of a round (0.4; wrk takes whole seconds)
+  --node=MAJOR        the Node.js that the clients run on, downloaded if need be (the running one)
   --json=PATH         where the results go (bench/results/<time>.json)
   --help
 `
@@ -27,6 +29,7 @@ export const usage = `Usage: npm run bench -- [options]
  * @property {number} rounds
  * @property {number} seconds
  * @property {number} warmUpSeconds what it takes, in the first load, until most code is optimised
+ * @property {string} nodePath the Node.js binary that the clients run on
  * @property {string | undefined} json
  */
 
@@ -43,6 +46,7 @@ export function parseOptions(args) {
       loads: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      node: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -55,6 +59,7 @@ export function parseOptions(args) {
     rounds: positive('rounds', values.rounds ?? (values.quick ? '3' : '5')),
     seconds: positive('seconds', values.seconds ?? (values.quick ? '0.15' : '0.4')),
     warmUpSeconds: values.quick ? 0.3 : 1.5,
+    nodePath: values.node === undefined ? process.execPath : nodeOfMajor(positive('node', values.node)).path,
     json: values.json,
   }
 }

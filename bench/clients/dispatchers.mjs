@@ -8,12 +8,12 @@
 const connect = { rejectUnauthorized: false }
 
 /**
- * @param {'dissolve' | 'graceful' | 'off'=} recycle
+ * @param {import('recycling-agent').RecyclingAgentOptions=} options
  * @returns {Promise<Dispatcher>}
  */
-export async function createRecyclingAgent(recycle) {
+export async function createRecyclingAgent(options) {
   const { RecyclingAgent } = await import('recycling-agent')
-  return new RecyclingAgent(recycle === undefined ? { connect } : { connect, recycle })
+  return new RecyclingAgent({ connect, ...options })
 }
 
 /**

@@ -60,13 +60,19 @@ export const clients = [
     name: 'recycling-graceful',
     title: "  recycle: 'graceful'",
     loads: 'closing',
-    open: onDispatcher(() => createRecyclingAgent('graceful'), sendByDispatch),
+    open: onDispatcher(() => createRecyclingAgent({ recycle: 'graceful' }), sendByDispatch),
   },
   {
     name: 'recycling-off',
     title: "  recycle: 'off'",
     loads: 'closing',
-    open: onDispatcher(() => createRecyclingAgent('off'), sendByDispatch),
+    open: onDispatcher(() => createRecyclingAgent({ recycle: 'off' }), sendByDispatch),
+  },
+  {
+    name: 'recycling-net',
+    title: "  transport: 'net'",
+    loads: 'small',
+    open: onDispatcher(() => createRecyclingAgent({ transport: 'net' }), sendByDispatch),
   },
   {
     name: 'recycling-legacy',

@@ -1,9 +1,6 @@
 /**
  * One connection to an origin: its requests, in the order in which they were written, the reader of their responses
- * and the wire below.
- *
- *   connecting --connected--> open --end | failure | retirement--> closed
- *        \--failed | cancelled--> closed
+ * and the wire below. Its phases are those of connection-phase.ts.
  *
  * Invariant: `running[0]` is the request whose response is being read. A request is in `pending`, in `starting`, in
  * `running` or with somebody else, never in two places.
@@ -21,18 +18,27 @@ import type { Request, RequestCarrier } from '../request/request.js'
 import type { Connecting, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+<<<<<<< HEAD
 import type { FreeConnection } from './free-connections.js'
+=======
+import { type ConnectionPhase, nextPhase } from './connection-phase.js'
+>>>>>>> pictures
 import { type Awaited, Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
 import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
+<<<<<<< HEAD
 type Phase = 'connecting' | 'open' | 'closed'
 
 export class Connection
   implements FreeConnection<Request>, Linked<Connection>, ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
 {
   /** performance.now() when it was connected; its owner's, where that matters. */
+=======
+export class Connection implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task {
+  /** performance.now() when it was connected. */
+>>>>>>> pictures
   connectedAt = 0
   readonly order: number
   isListed = false
@@ -45,7 +51,7 @@ export class Connection
   readonly #receiver: Receiver
   readonly #writer: RequestWriter
   readonly #patience: Patience
-  #phase: Phase = 'connecting'
+  #phase: ConnectionPhase = 'connecting'
   #connecting: Connecting | null = null
   /** What the connection was made for; of importance for TLS only. */
   #servername: string | null = null
@@ -292,7 +298,7 @@ export class Connection
   onTunnel(head: ResponseHead, rest: Buffer): void {
     const request = this.#running.shift()!
     const unsent = this.#takeRequests()
-    this.#phase = 'closed'
+    this.#phase = nextPhase(this.#phase, 'tunnel')
     this.#patience.stop()
     this.#receiver.stop()
     this.#writer.cancel()
@@ -360,7 +366,7 @@ export class Connection
   }
 
   #connected(wire: Wire, connector: Connector, origin: string): void {
-    this.#phase = 'open'
+    this.#phase = nextPhase(this.#phase, 'connected')
     this.#wire = wire
     wire.listener = this
     publishConnected(origin, connector, this.#servername, wire)
@@ -371,7 +377,7 @@ export class Connection
 
   #connectFailed(error: Error): void {
     if (this.#phase === 'closed') return
-    this.#phase = 'closed'
+    this.#phase = nextPhase(this.#phase, 'failed')
     const request = this.#pending
     this.#pending = null
     this.#owner.onConnectFailed(this, error, request)
@@ -500,7 +506,7 @@ export class Connection
 
   /** @param initiator of an end in good order; `null` for an abort */
   #end(initiator: Initiator | null): void {
-    this.#phase = 'closed'
+    this.#phase = nextPhase(this.#phase, initiator ?? 'abort')
     this.#patience.stop()
     this.#receiver.stop()
     this.#connecting?.cancel()

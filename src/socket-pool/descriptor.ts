@@ -1,13 +1,6 @@
-/**
- * One file descriptor of the pool and everything that is known about it. Only the pool moves it between states:
- *
- *   leased --release--> idle --lease--> leased
- *   leased --lend--> lent --take back--> leased
- *   leased --release (cannot be kept) | discard | hand over--> closed
- *   lent   --discard--> closed
- *   idle   --evicted | pool closed--> closed
- */
+/** One file descriptor of the pool and everything that is known about it. Only the pool moves it between its states. */
 import type { Linked, LinkedList } from '../collections/linked-list.js'
+import { type DescriptorState, type DescriptorStep, nextState } from './descriptor-state.js'
 import type { Peer } from './peer.js'
 
 /** Told about readiness of a leased descriptor. Readiness is a hint; the truth is the next system call's answer. */
@@ -16,13 +9,11 @@ export interface ReadinessListener {
   onReadiness(flags: number): void
 }
 
-export type DescriptorState = 'leased' | 'lent' | 'idle' | 'closed'
-
 export class Descriptor implements Linked<Descriptor> {
   readonly fd: number
   /** The only remote end that this descriptor ever connects to. */
   readonly peer: Peer
-  state: DescriptorState = 'leased'
+  #state: DescriptorState = 'leased'
   /** Who hears of readiness during this lease; `null` between leases, when edges mean nothing. */
   listener: ReadinessListener | null = null
   /** The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before. */
@@ -37,6 +28,31 @@ export class Descriptor implements Linked<Descriptor> {
   constructor(fd: number, peer: Peer) {
     this.fd = fd
     this.peer = peer
+  }
+
+  get state(): DescriptorState {
+    return this.#state
+  }
+
+  /** @throws Error for a step that cannot be taken from the present state */
+  move(step: DescriptorStep): void {
+    this.#state = this.#after(step)
+  }
+
+  /**
+   * For what has effects before it is done: whoever ends a lease twice would end somebody else's, as the number may
+   * belong to another descriptor by now.
+   *
+   * @throws Error as {@link move} would
+   */
+  assertMay(step: DescriptorStep): void {
+    this.#after(step)
+  }
+
+  #after(step: DescriptorStep): DescriptorState {
+    const next = nextState(this.#state, step)
+    if (next === undefined) throw new Error(`descriptor ${this.fd} is ${this.#state}: no step '${step}'`)
+    return next
   }
 }
 

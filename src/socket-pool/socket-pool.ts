@@ -2,8 +2,8 @@
  * A pool of sockets, not of connections: after use, connect(2) with an AF_UNSPEC address *dissolves* the association
  * and the descriptor is connected again, without close(2), socket(2), socket options or epoll_ctl(2) in between.
  *
- * Knows nothing of HTTP. Invariant: a descriptor is leased, idle or closed, and is only ever leased again for the
- * peer that it was created for (the ISN rule, see peer.ts).
+ * Knows nothing of HTTP. Invariant: a descriptor is in one state of descriptor-state.ts, and is only ever leased again for
+ * the peer that it was created for (the ISN rule, see peer.ts).
  */
 import { AF_UNIX, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from '../sys/constants.js'
 import { type Native, native } from '../sys/native.js'
@@ -155,7 +155,7 @@ export class SocketPool {
     if (descriptor === undefined) {
       descriptor = this.#open(target)
     } else {
-      descriptor.state = 'leased'
+      descriptor.move('lease')
       this.#recycled++
       // The one option that a lease may have changed; dissolving keeps it.
       if (descriptor.typeOfService !== 0) this.setTypeOfService(descriptor, 0)
@@ -199,10 +199,10 @@ export class SocketPool {
    * socket by the pool's {@link RecycleMode} and keeps it; what cannot be kept is closed.
    */
   release(descriptor: Descriptor): void {
-    assertLeased(descriptor)
+    descriptor.assertMay('release')
     const isGraceful = this.#mode === 'graceful' && !this.#isDatagram && this.keeps(descriptor.peer)
     const isShutDown = isGraceful && this.#native.shutdown(descriptor.fd, SHUT_WR) === 0
-    if (this.#recycle(descriptor) && isShutDown) this.#graceful++
+    if (this.#recycle(descriptor, 'release') && isShutDown) this.#graceful++
   }
 
   /**
@@ -210,17 +210,17 @@ export class SocketPool {
    * RFC 9293 3.10.5. The descriptor is kept as by {@link release}.
    */
   abort(descriptor: Descriptor): void {
-    assertLeased(descriptor)
+    descriptor.assertMay('abort')
     this.#aborted++
-    this.#recycle(descriptor)
+    this.#recycle(descriptor, 'abort')
   }
 
   /** @returns whether the socket was dissolved */
-  #recycle(descriptor: Descriptor): boolean {
+  #recycle(descriptor: Descriptor, step: 'release' | 'abort'): boolean {
     if (this.keeps(descriptor.peer) && this.#dissolve(descriptor.fd)) {
       this.#dissolved++
       this.#leased--
-      descriptor.state = 'idle'
+      descriptor.move(step)
       descriptor.listener = null
       this.#observer?.released(descriptor)
       this.#idle.push(descriptor)
@@ -235,9 +235,9 @@ export class SocketPool {
   /** Ends a lease by closing the descriptor: after a failed connect(2), whose socket POSIX leaves unspecified. */
   discard(descriptor: Descriptor): void {
     // The duplicate of one that is lent lives on with its owner.
-    if (descriptor.state !== 'lent') assertLeased(descriptor)
+    descriptor.assertMay('discard')
     this.#leased--
-    this.#close(descriptor)
+    this.#close(descriptor, 'discard')
   }
 
   /**
@@ -248,9 +248,9 @@ export class SocketPool {
    * @throws a Node-style system error when there is no descriptor left
    */
   lend(descriptor: Descriptor): number {
-    assertLeased(descriptor)
+    descriptor.assertMay('lend')
     const duplicate = this.#newDescriptor('dup', () => this.#owned.duplicate(descriptor.fd))
-    descriptor.state = 'lent'
+    descriptor.move('lend')
     descriptor.listener = null
     this.#observer?.lent(descriptor)
     return duplicate
@@ -262,9 +262,9 @@ export class SocketPool {
    * @throws what the observer throws; the descriptor is lent still, and can only be discarded
    */
   takeBack(descriptor: Descriptor): void {
-    if (descriptor.state !== 'lent') throw new Error(`descriptor ${descriptor.fd} is ${descriptor.state}`)
+    descriptor.assertMay('take back')
     this.#observer?.takenBack(descriptor)
-    descriptor.state = 'leased'
+    descriptor.move('take back')
   }
 
   /**
@@ -274,9 +274,9 @@ export class SocketPool {
    * @returns its number
    */
   handOver(descriptor: Descriptor): number {
-    assertLeased(descriptor)
+    descriptor.assertMay('hand over')
     this.#leased--
-    this.#forget(descriptor)
+    this.#forget(descriptor, 'hand over')
     return descriptor.fd
   }
 
@@ -357,23 +357,18 @@ export class SocketPool {
 
   #evict(): void {
     const descriptor = this.#idle.takeOldest()
-    if (descriptor !== undefined) this.#close(descriptor)
+    if (descriptor !== undefined) this.#close(descriptor, 'evict')
   }
 
-  #close(descriptor: Descriptor): void {
-    this.#forget(descriptor)
+  #close(descriptor: Descriptor, step: 'discard' | 'evict'): void {
+    this.#forget(descriptor, step)
     this.#owned.close(descriptor.fd)
   }
 
-  #forget(descriptor: Descriptor): void {
+  #forget(descriptor: Descriptor, step: 'discard' | 'evict' | 'hand over'): void {
     this.#observer?.closing(descriptor)
-    descriptor.state = 'closed'
+    descriptor.move(step)
     descriptor.listener = null
     this.#closedCount++
   }
-}
-
-/** Whoever ends a lease twice would end somebody else's: the number may belong to another descriptor by now. */
-function assertLeased({ fd, state }: Descriptor): void {
-  if (state !== 'leased') throw new Error(`descriptor ${fd} is ${state}`)
 }

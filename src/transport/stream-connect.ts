@@ -64,8 +64,11 @@ class StreamConnect implements Connecting {
   #socket: Partial<Socket> | null = null
   /** What was handed over. */
   #stream: Duplex | null = null
+  /** The same, as it waits for the next turn to be told of. */
+  #wire: StreamWire | null = null
   #isStarting = false
   #isOver = false
+  #isCancelled = false
 
   constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, callback: ConnectCallback) {
     this.#environment = environment
@@ -90,6 +93,8 @@ class StreamConnect implements Connecting {
   }
 
   cancel(): void {
+    this.#isCancelled = true
+    this.#wire?.abort()
     if (this.#isOver) return
     this.#isOver = true
     this.#environment.deadlines.stop(this.#timeout)
@@ -134,7 +139,10 @@ class StreamConnect implements Connecting {
     deadlines.stop(this.#timeout)
     // From now on there is somebody who listens for its errors.
     const wire = stream === null ? null : new StreamWire(stream, own(stream))
+    this.#wire = wire
     const run = (): void => {
+      if (this.#isCancelled) return
+      this.#wire = null
       this.#callback(error, wire)
       // What has happened meanwhile is not emitted again.
       wire?.listener?.onReadable()

@@ -92,6 +92,19 @@ describe('a connect function', () => {
     expect(stream.destroyed).toBe(true)
   })
 
+  it('has the stream that it handed over at once destroyed when the agent is destroyed before it was used', async () => {
+    const peer = duplexPeer(ok())
+    const events: string[] = []
+    const agent = agentOf((_options, callback) => callback(null, peer.stream))
+    agent.on('connect', () => events.push('connect')).on('disconnect', () => events.push('disconnect'))
+    const { done } = begin(() => {}, {}, agent)
+    await agent.destroy()
+    expect((await done)[0]).toMatchObject(['error', 'ClientDestroyedError', 'UND_ERR_DESTROYED', expect.any(String)])
+    await setImmediate()
+    await setImmediate()
+    expect([peer.stream.destroyed, peer.received, events]).toEqual([true, '', []])
+  })
+
   it('that hands over a connection for HTTP/2 fails the request', async () => {
     const { stream } = duplexPeer(null)
     const { done } = begin((_options, callback) => callback(null, Object.assign(stream, { alpnProtocol: 'h2' })))
