@@ -154,9 +154,8 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   /** Takes no further request, and ends when those it has are answered. */
   retire(): void {
     this.#isLast = true
-    if (this.#phase === 'open' && this.#running.length === 0 && this.#pending === null) {
-      this.#close(new ClientDestroyedError(), 'self')
-    }
+    // What is pending was aborted: nobody else is told to retire.
+    if (this.#phase === 'open' && this.#running.length === 0) this.#close(new ClientDestroyedError(), 'self')
   }
 
   /**

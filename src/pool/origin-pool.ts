@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
+import { ClientDestroyedError } from '../errors.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
@@ -137,7 +138,15 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   close(): void {
     this.#isClosing = true
     if (this.#size > 0) return
-    for (const connection of [...this.#connections]) connection.retire()
+    for (const connection of [...this.#connections]) {
+      if (connection.isOpen) {
+        connection.retire()
+      } else {
+        // It is being made for a request that was aborted.
+        this.#connections.delete(connection)
+        connection.destroy(new ClientDestroyedError())
+      }
+    }
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -221,6 +230,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** @returns false when nobody can serve the request now */
   #serve(request: Request): boolean {
     for (;;) {
+      // Aborted while it waited to be sent again.
+      if (request.isOver) return true
       // Whoever was told of what led here, a handler or a listener, may have destroyed us.
       if (this.#destroyedWith !== null) {
         request.fail(this.#destroyedWith)
