@@ -360,7 +360,7 @@ export class Connection implements ReceiverOwner, WireListener, RequestCarrier, 
   #connectFailed(error: Error): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
-    const request = this.#pending
+    const request = this.#pending!
     this.#pending = null
     this.#owner.onConnectFailed(this, error, request)
   }

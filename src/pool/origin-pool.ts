@@ -171,9 +171,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#events.onConnect(this.origin)
   }
 
-  onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
+  onConnectFailed(connection: Connection, error: Error, request: Request): void {
     this.#connections.delete(connection)
-    const failed = request === null ? [] : [request]
+    const failed = [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
     for (const request of failed) request.fail(error)
@@ -205,13 +205,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 
   /** Which requests of the queue an error in connecting is the error of; the others get a connection of their own. */
-  #takeFailing(error: Error, cause: Request | null): Request[] {
+  #takeFailing(error: Error, cause: Request): Request[] {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'UND_ERR_INFO' || code === 'UND_ERR_SOCKET') return []
     const queue = this.#takeQueue()
     // The peer has proved to be somebody else than the one that was asked for by this name.
     const isTheirs = ({ servername }: Request): boolean =>
-      code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause?.servername
+      code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause.servername
     const count = queue.findIndex((request) => !isTheirs(request))
     if (count === -1) return queue
     this.#queue = queue.slice(count)
