@@ -56,7 +56,10 @@ const F_TRANSFER_ENCODING = 1 << 9
 const CONTENT_LENGTH_OFFSET = 32
 const FLAGS_OFFSET = 50
 
-/** Names of llhttp_errno_t, for `HTTPParserError.code`: `HPE_<name>`. */
+/**
+ * Names of llhttp_errno_t, for `HTTPParserError.code`: `HPE_<name>`. All that a response and callbacks that answer
+ * nothing but OK and PAUSED can bring about; the others are about requests, other callbacks and leniency.
+ */
 const ERROR_NAMES: Readonly<Record<number, string>> = {
   1: 'INTERNAL',
   2: 'STRICT',
@@ -77,10 +80,12 @@ const ERROR_NAMES: Readonly<Record<number, string>> = {
 
 let running: Parser
 
+const goOn = (): number => OK
+
 const instance = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(base64, 'base64')), {
   env: {
-    wasm_on_url: () => OK,
-    wasm_on_message_begin: () => OK,
+    wasm_on_url: goOn,
+    wasm_on_message_begin: goOn,
     wasm_on_status: (_: number, at: number, length: number) => running.noteStatus(at, length),
     wasm_on_header_field: (_: number, at: number, length: number) => running.noteName(at, length),
     wasm_on_header_value: (_: number, at: number, length: number) => running.noteValue(at, length),
@@ -269,6 +274,6 @@ export class Parser {
     const reason = llhttp.llhttp_get_error_reason(this.#pointer)
     const text = memory.toString('latin1', reason, memory.indexOf(0, reason))
     const offending = Buffer.from(window.subarray(this.position, end))
-    this.error = ProtocolError.parse(text, ERROR_NAMES[code] ?? 'INTERNAL', offending)
+    this.error = ProtocolError.parse(text, ERROR_NAMES[code]!, offending)
   }
 }

@@ -23,7 +23,7 @@ export interface ConnectionOwner<C> {
   /** The connection is there; the first request is written after this. */
   onConnected(connection: C): void
   /** It could not be made; `request` is the one that it was made for. */
-  onConnectFailed(connection: C, error: Error, request: Request | null): void
+  onConnectFailed(connection: C, error: Error, request: Request): void
   /** It can take another request, though this is not the moment to give it one. */
   onFree(connection: C): void
   /** It may take another request: {@link Connection.canTake}. */

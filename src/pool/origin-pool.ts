@@ -6,6 +6,7 @@
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { LinkedList } from '../collections/linked-list.js'
+import { ClientDestroyedError } from '../errors.js'
 import { Request, type RequestTracker } from '../request/request.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
@@ -119,7 +120,15 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   close(): void {
     this.#isClosing = true
     if (this.#size > 0) return
-    for (const connection of this.#connections) connection.retire()
+    for (const connection of this.#connections) {
+      if (connection.isOpen) {
+        connection.retire()
+      } else {
+        // It is being made for a request that was aborted.
+        this.#connections.remove(connection)
+        connection.destroy(new ClientDestroyedError())
+      }
+    }
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -147,9 +156,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#events.onConnect(this.origin)
   }
 
-  onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
+  onConnectFailed(connection: Connection, error: Error, request: Request): void {
     this.#connections.remove(connection)
-    const failed = request === null ? [] : [request]
+    const failed = [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
     for (const request of failed) request.fail(error)
@@ -186,13 +195,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 
   /** Which requests of the queue an error in connecting is the error of; the others get a connection of their own. */
-  #takeFailing(error: Error, cause: Request | null): Request[] {
+  #takeFailing(error: Error, cause: Request): Request[] {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'UND_ERR_INFO' || code === 'UND_ERR_SOCKET') return []
     const queue = this.#takeQueue()
     // The peer has proved to be somebody else than the one that was asked for by this name.
     const isTheirs = ({ servername }: Request): boolean =>
-      code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause?.servername
+      code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause.servername
     const count = queue.findIndex((request) => !isTheirs(request))
     if (count === -1) return queue
     this.#queue = queue.slice(count)
@@ -215,6 +224,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** @returns false when nobody can serve the request now */
   #serve(request: Request): boolean {
     for (;;) {
+      // Aborted while it waited to be sent again.
+      if (request.isOver) return true
       // Whoever was told of what led here, a handler or a listener, may have destroyed us.
       if (this.#destroyedWith !== null) {
         request.fail(this.#destroyedWith)

@@ -84,7 +84,8 @@ export class Receiver {
     this.#owner.onReceiveFailed(error)
   }
 
+  /** The reader finds no fault behind an event in which it was stopped: the connection is open. */
   #fail(error: ProtocolError, wire: Wire): void {
-    if (this.#reader.state !== 'closed') this.#owner.onReceiveFailed(fromProtocolError(error, () => wire.info))
+    this.#owner.onReceiveFailed(fromProtocolError(error, () => wire.info))
   }
 }

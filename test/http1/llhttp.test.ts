@@ -116,6 +116,35 @@ describe('Parser', () => {
     expect(parser.error?.data?.toString('latin1')).toBe(' name: x\r\n\r\n')
   })
 
+  it.each<[name: string, text: string]>([
+    ['STRICT', 'HTTP/1.1 200 OK\rX'],
+    ['LF_EXPECTED', 'HTTP/1.1 200 OK\r\na: b\rX'],
+    ['CR_EXPECTED', 'HTTP/1.1 200 OK\r\na: b\nX'],
+    ['UNEXPECTED_CONTENT_LENGTH', head('HTTP/1.1 200 OK', 'content-length: 1', 'content-length: 1')],
+    ['UNEXPECTED_SPACE', head('HTTP/1.1 200 OK', ' a: b')],
+    ['INVALID_CONSTANT', 'garbage'],
+    ['INVALID_VERSION', 'HTTP/9.9 200 OK'],
+    ['INVALID_HEADER_TOKEN', head('HTTP/1.1 200 OK', 'bad name: x')],
+    ['INVALID_CONTENT_LENGTH', head('HTTP/1.1 200 OK', 'content-length: x')],
+    ['INVALID_STATUS', 'HTTP/1.1 2x0 OK'],
+    ['INVALID_TRANSFER_ENCODING', head('HTTP/1.1 200 OK', 'content-length: 1', 'transfer-encoding: chunked')],
+  ])('calls it %s, as llhttp does: %j', (name, text) => {
+    expect(parse(text)).toBe(Outcome.Failed)
+    expect(parser.error?.parserCode).toBe(name)
+  })
+
+  it.each<[name: string, text: string]>([
+    ['STRICT', '1\r\nabc'],
+    ['CR_EXPECTED', '1\nabc'],
+    ['INVALID_HEADER_TOKEN', '0\r\nbad name: x\r\n\r\n'],
+    ['INVALID_CONTENT_LENGTH', '0\r\ncontent-length: 4\r\n\r\n'],
+    ['INVALID_CHUNK_SIZE', 'x\r\n'],
+  ])('calls it %s, as llhttp does, in a chunked body: %j', (name, text) => {
+    parse(head('HTTP/1.1 200 OK', 'transfer-encoding: chunked'))
+    expect(parse(text)).toBe(Outcome.Failed)
+    expect(parser.error?.parserCode).toBe(name)
+  })
+
   it('keeps the offending bytes when the window is used again', () => {
     parse('garbage')
     receiveWindow().fill(0)

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Expectation } from '../../src/http1/response-reader.js'
+import type { Expectation, ResponseReader } from '../../src/http1/response-reader.js'
 import { type Entry, latin1, Recording, receive } from './recording.js'
 
 /** fast-check prints seed and path of a failure; fixed, so that each run checks the same. */
@@ -257,6 +257,22 @@ describe('ResponseReader, on damaged responses', () => {
         expect(recording.entries).toHaveLength(length)
       }),
       bounds(200),
+    )
+  })
+
+  it('finds no fault behind the event in which it is stopped', () => {
+    fc.assert(
+      fc.property(damaged, splits, fc.integer({ min: 1, max: 8 }), ({ expectations, bytes }, sizes, last) => {
+        let count = 0
+        const stop = (reader: ResponseReader): void => {
+          if (++count === last) reader.stop()
+        }
+        const on = { begin: stop, informational: stop, head: stop, data: stop, end: stop, tunnel: stop }
+        const { entries } = new Recording({ expectations, on }).feed(bytes, ...sizes).finish()
+        if (count >= last) expect(entries.at(-1)).not.toMatchObject({ event: 'error' })
+        expect(count).toBeLessThanOrEqual(last)
+      }),
+      bounds(500),
     )
   })
 

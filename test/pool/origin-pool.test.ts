@@ -1,0 +1,142 @@
+/** One origin: who serves whom, and who fails with whom. */
+import { errors } from 'undici'
+import { describe, expect, it } from 'vitest'
+import type { RecyclingAgent } from '../../src/index.js'
+import { Authority } from '../support/certificates.js'
+import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { duplexPeer } from '../support/duplex-peer.js'
+import { type Flow, type Hooks, recording } from '../support/handlers.js'
+import { arms } from '../support/laboratory.js'
+import { answering, ok, type RawServer, rawServer } from '../support/raw-server.js'
+
+expectNoDescriptorLeft()
+
+const ended = ['end', []]
+
+it.each([
+  ['UND_ERR_SOCKET', new errors.SocketError('gone')],
+  ['UND_ERR_INFO', new errors.InformationalError('gone')],
+])(
+  'fails with %s of a connect function the request that it was called for, and tries again for the others',
+  async (code, error) => {
+    let calls = 0
+    const connect = (_options: object, done: (error: Error | null, socket: unknown) => void): void => {
+      if (calls++ === 0) done(error, null)
+      else done(null, duplexPeer(ok()).stream)
+    }
+    const agent = recyclingAgent({ connections: 1, connect: connect as never })
+    const recorded = [recording('new'), recording('new')]
+    for (const { handler } of recorded) agent.dispatch({ origin: 'http://a.test', path: '/', method: 'GET' }, handler)
+    expect(await recorded[0]!.done).toMatchObject([['error', expect.any(String), code, 'gone']])
+    expect((await recorded[1]!.done).at(-1)).toEqual(ended)
+    expect(calls).toBe(2)
+  },
+)
+
+it('lets a request of another name wait until the only connection, which has room behind others, is idle', async () => {
+  const authority = await Authority.create()
+  const certificate = await authority.issue(['localhost', 'a.test', 'b.test'])
+  const server = await rawServer(
+    async (peer) => {
+      if (peer.index > 0) return answering(ok('b'))(peer)
+      await peer.request()
+      peer.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na')
+    },
+    { secure: certificate },
+  )
+  const agent = recyclingAgent({ connections: 1, pipelining: 2, connect: { ca: authority.ca } })
+  const begin = (servername: string, hooks: Hooks = {}) => {
+    const recorded = recording('new', hooks)
+    agent.dispatch({ origin: server.origin, path: '/', method: 'GET', servername } as never, recorded.handler)
+    return recorded
+  }
+  // The rest of the first response comes only when its head was read, and a place behind it was offered.
+  const first = begin('a.test', { data: () => server.peers[0]!.write('a') })
+  const second = begin('b.test')
+  expect((await first.done).slice(-2)).toEqual([['data', 'aa'], ended])
+  expect((await second.done).slice(-2)).toEqual([['data', 'b'], ended])
+  expect(server.peers).toHaveLength(2)
+})
+
+/** The next turns of the event loop, in which a connection over loopback would be there. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe.each(arms)('%s: close()', (_name, options) => {
+  /** Two requests on one connection, which breaks. The second is not answered and is to be sent again. */
+  async function lostBehind() {
+    const server = await rawServer(async (peer) => {
+      if (peer.index > 0) return
+      await peer.received(/GET \/2/)
+      peer.socket.resetAndDestroy()
+    })
+    const answers: (() => void)[] = []
+    let askedTwice: () => void
+    /** It waits for its second connection, whose name is being resolved. */
+    const waits = new Promise<void>((resolve) => {
+      askedTwice = resolve
+    })
+    const lookup = (_host: string, _options: object, done: (error: null, addresses: object[]) => void): void => {
+      const answer = (): void => done(null, [{ address: '127.0.0.1', family: 4 }])
+      if (answers.push(answer) === 1) answer()
+      else askedTwice()
+    }
+    const agent = recyclingAgent({ ...options, connections: 1, pipelining: 2, connect: { lookup: lookup as never } })
+    const origin = `http://a.test:${server.port}`
+    const first = recording('new')
+    agent.dispatch({ origin, path: '/1', method: 'GET', blocking: false }, first.handler)
+    let flow: Flow
+    const second = recording('new', {
+      start(control) {
+        flow = control
+      },
+    })
+    agent.dispatch({ origin, path: '/2', method: 'GET' }, second.handler)
+    await waits
+    return { server, agent, abort: () => flow.abort(), done: second.done, resolveName: () => answers[1]!() }
+  }
+
+  async function expectNothingLeft(agent: RecyclingAgent, { peers }: RawServer): Promise<void> {
+    await turns()
+    for (const peer of peers) await peer.ended()
+    expect(agent.stats).toEqual({})
+    expect(agent.stats.sockets).toMatchObject({ leased: 0 })
+  }
+
+  it.each(['before', 'after'])(
+    'gives up the connection that is made for a request that was aborted %s it',
+    async (when) => {
+      const { server, agent, abort, done, resolveName } = await lostBehind()
+      if (when === 'before') abort()
+      const closed = agent.close()
+      abort()
+      expect((await done).at(-1)?.[1]).toBe('RequestAbortedError')
+      await closed
+      resolveName()
+      await expectNothingLeft(agent, server)
+      expect(server.peers).toHaveLength(1)
+    },
+  )
+
+  it('ends the connection to which a request was given that was aborted then', async () => {
+    const { server, agent, abort, done, resolveName } = await lostBehind()
+    agent.on('connect', () => abort())
+    resolveName()
+    expect((await done).at(-1)?.[1]).toBe('RequestAbortedError')
+    await agent.close()
+    await expectNothingLeft(agent, server)
+  })
+
+  it('opens no connection for a request that is aborted in its start callback', async () => {
+    const server = await rawServer(() => {})
+    const agent = recyclingAgent(options)
+    const { handler, done } = recording('new', { start: (flow) => flow.abort() })
+    agent.dispatch({ origin: server.origin, path: '/', method: 'GET' }, handler)
+    const closed = agent.close()
+    await done
+    await closed
+    await expectNothingLeft(agent, server)
+    expect(server.peers).toHaveLength(1)
+  })
+})
