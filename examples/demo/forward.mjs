@@ -20,6 +20,9 @@ const connectionFields = new Set([
 ])
 
 /**
+ * The upstream gets the client's Host, the name that it was asked for. Over https its certificate must be for that name;
+ * where it is not, delete `host` and the upstream's own takes its place.
+ *
  * @param {import('undici').Dispatcher} dispatcher
  * @param {string} origin of the upstream
  * @param {import('node:http').IncomingMessage} request
