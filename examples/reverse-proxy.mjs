@@ -32,7 +32,7 @@ const upstream = await startUpstream((request, response) => {
   }
 })
 
-const agent = new RecyclingAgent({ headersTimeout: 500, bodyTimeout: 10_000 })
+const agent = new RecyclingAgent({ headersTimeout: 1_000, bodyTimeout: 10_000 })
 const proxy = http.createServer((request, response) => forward(agent, upstream.origin, request, response))
 await once(proxy.listen(0, '127.0.0.1'), 'listening')
 const origin = `http://127.0.0.1:${proxy.address().port}`
