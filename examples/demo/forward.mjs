@@ -1,5 +1,6 @@
 /*
- * The proxy itself: one request of node:http through any undici dispatcher, bodies streamed in both directions.
+ * The proxy itself: one request of node:http through any undici dispatcher, bodies streamed in both directions. When the
+ * client goes away, the request to the upstream is aborted; an upstream that fails is answered for with 502 or 504.
  */
 
 /**
@@ -19,6 +20,9 @@ const connectionFields = new Set([
 ])
 
 /**
+ * The upstream gets the client's Host, the name that it was asked for. Over https its certificate must be for that name;
+ * where it is not, delete `host` and the upstream's own takes its place.
+ *
  * @param {import('undici').Dispatcher} dispatcher
  * @param {string} origin of the upstream
  * @param {import('node:http').IncomingMessage} request
@@ -40,6 +44,9 @@ export function forward(dispatcher, origin, request, response) {
   )
 }
 
+/** Errors of undici that mean: no answer in time. */
+const timeouts = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+
 /** Writes a response from upstream to the client, no faster than the client reads. */
 class Relay {
   #response
@@ -52,9 +59,12 @@ class Relay {
 
   /** @param {import('undici').Dispatcher.DispatchController} controller */
   onRequestStart(controller) {
-    this.#response.once('close', () => {
+    const abandon = () => {
       if (!this.#isOver) controller.abort(new Error('the client has gone'))
-    })
+    }
+    // It may have gone while the request waited for a connection.
+    if (this.#response.destroyed) return abandon()
+    this.#response.once('close', abandon)
     this.#response.on('drain', () => controller.resume())
   }
 
@@ -84,12 +94,13 @@ class Relay {
 
   /**
    * @param {unknown} _controller
-   * @param {Error} error
+   * @param {Error & { code?: string }} error
    */
   onResponseError(_controller, error) {
     this.#isOver = true
+    // The client must not take half a body for the whole, nor learn more than it needs of what is behind the proxy.
     if (this.#response.headersSent) this.#response.destroy(error)
-    else this.#response.writeHead(502).end(`${error.name}: ${error.message}\n`)
+    else this.#response.writeHead(timeouts.has(error.code ?? '') ? 504 : 502).end(`${error.code ?? error.name}\n`)
   }
 }
 
