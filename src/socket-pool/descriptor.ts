@@ -16,24 +16,43 @@ export interface ReadinessListener {
   onReadiness(flags: number): void
 }
 
+/** See {@link Descriptor}. */
 export type DescriptorState = 'leased' | 'lent' | 'idle' | 'closed'
 
+/** A socket of a {@link SocketPool}, which alone makes and moves it: for one use it is leased, in between it is idle. */
 export class Descriptor implements Linked<Descriptor> {
+  /** Its number: non-blocking and close-on-exec. It is the pool's to close. */
   readonly fd: number
   /** The only remote end that this descriptor ever connects to. */
   readonly peer: Peer
+  /** Where it is now; `lent`: somebody has a duplicate of it. Written by the pool only. */
   state: DescriptorState = 'leased'
-  /** Who hears of readiness during this lease; `null` between leases, when edges mean nothing. */
+  /**
+   * Who hears of readiness during this lease; `null` between leases, when edges mean nothing.
+   *
+   * @internal
+   */
   listener: ReadinessListener | null = null
-  /** The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before. */
+  /**
+   * The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before.
+   *
+   * @internal
+   */
   leasedInBatch = -1
   /** IP_TOS or IPV6_TCLASS, as far as it was set. */
   typeOfService = 0
-  /** Of idle descriptors, the least recently released first. */
+  /**
+   * Of idle descriptors, the least recently released first.
+   *
+   * @internal
+   */
   list: LinkedList<Descriptor> | null = null
+  /** @internal */
   previous: Descriptor | null = null
+  /** @internal */
   next: Descriptor | null = null
 
+  /** @internal */
   constructor(fd: number, peer: Peer) {
     this.fd = fd
     this.peer = peer
