@@ -19,7 +19,8 @@ export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | Sin
  * A drop-in for undici's `Agent` whose connections live on recycled sockets (Linux, HTTP/1.1 over TCP and TLS). Where
  * sockets cannot be recycled it works over ordinary ones, and says so once, as a process warning.
  *
- * Emits undici's events `connect`, `disconnect`, `connectionError` and `drain`, with `[agent]` as their targets.
+ * `request`, `stream`, `pipeline`, `connect`, `upgrade` and `compose` are those of undici's `Dispatcher`. It emits undici's
+ * events `connect`, `disconnect`, `connectionError` and `drain`, with `[agent]` as their targets.
  *
  * @example
  * ```js

@@ -6,7 +6,7 @@
  */
 import { constants } from 'node:buffer'
 import type { EventEmitter } from 'node:events'
-import { Dispatcher } from 'undici'
+import { type Client, Dispatcher } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
@@ -50,13 +50,13 @@ export abstract class DispatcherBase extends Dispatcher {
   }
 
   /** Read by undici's WebSocket. */
-  get webSocketOptions(): { maxFragments: number; maxPayloadSize: number } {
+  get webSocketOptions(): Required<Client.WebSocketOptions> {
     const { maxFragments = 131_072, maxPayloadSize = 128 * 1024 * 1024 } = this.resolved.webSocket ?? {}
     return { maxFragments, maxPayloadSize }
   }
 
   /** Read by undici's EventSource. */
-  get eventSourceOptions(): { maxEventSize: number } {
+  get eventSourceOptions(): Required<Client.EventSourceOptions> {
     return { maxEventSize: this.resolved.eventSource?.maxEventSize ?? constants.MAX_STRING_LENGTH }
   }
 

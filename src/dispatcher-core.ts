@@ -17,6 +17,7 @@ const SWEEP_AT = 64
 
 /** As undici's ClientStats: what an agent with `connections: 1` shows of an origin. */
 export interface SingleConnectionStats {
+  /** Whether the connection is open. */
   connected: boolean
   /** Requests that have not been written. */
   pending: number

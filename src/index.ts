@@ -5,9 +5,11 @@ export { install } from './install.js'
 export type { RecyclingAgentOptions } from './options.js'
 export type { OriginStats } from './pool/origin-pool.js'
 export { RecyclingPool, type RecyclingPoolOptions, type RecyclingPoolStats } from './recycling-pool.js'
-export { Descriptor } from './socket-pool/descriptor.js'
+export { Descriptor, type DescriptorObserver } from './socket-pool/descriptor.js'
+export type { DescriptorState } from './socket-pool/descriptor-state.js'
 export { Peer, type PeerAddress } from './socket-pool/peer.js'
 export {
+  type Endpoint,
   type RecycleMode,
   SocketPool,
   type SocketPoolOptions,

@@ -10,7 +10,7 @@ import { InvalidArgumentError } from './errors.js'
 const GLOBAL_DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for('undici.globalDispatcher.2')]
 
 /**
- * Makes `dispatcher` the global dispatcher of this thread: for the built-in `fetch`, `WebSocket` and `EventSource` of
+ * Makes a dispatcher the global one of this thread: for the built-in `fetch`, `WebSocket` and `EventSource` of
  * any supported Node.js, and for every copy of undici, whatever its version, loaded before or after this call.
  *
  * It does what undici's `setGlobalDispatcher` does, for those whom that does not serve: programs without an undici of
@@ -19,7 +19,8 @@ const GLOBAL_DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for(
  * A later `install` or `setGlobalDispatcher` replaces the dispatcher; nothing closes the one that was replaced. The
  * dispatcher must take handlers of both of undici's interfaces, as RecyclingAgent does.
  *
- * @param dispatcher default: a new RecyclingAgent with default options
+ * Without an argument it is a new RecyclingAgent with default options.
+ *
  * @returns the dispatcher that is now the global one
  * @throws InvalidArgumentError with undici's words when it has no `dispatch` method
  * @throws TypeError where `globalThis` takes no new properties

@@ -3,7 +3,7 @@
  */
 import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http'
 import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net'
-import type { Agent } from 'undici'
+import type { Agent, buildConnector, Client } from 'undici'
 import { InvalidArgumentError } from './errors.js'
 import type { OriginPoolOptions } from './pool/origin-pool.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
@@ -11,14 +11,137 @@ import type { LookupFunction } from './transport/addresses.js'
 import type { TransportName, TransportOptions } from './transport/choose.js'
 import type { ConnectFunction, ConnectOptions } from './transport/transport.js'
 
-/** The options of undici's Agent that concern HTTP/1.1, with undici's meaning and defaults, and our own. */
+/**
+ * The options of undici's Agent that concern HTTP/1.1, with undici's meaning and defaults, and our own. Those of undici are
+ * declared again, with undici's types, to say what they do here.
+ */
 export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | 'interceptors'> {
   /** How connections are made: see {@link TransportName}. @default 'native' where that is possible, else 'net' */
   transport?: TransportName
   /** What becomes of a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
-  /** How many dissolved sockets are kept over all peers; the least recently used goes first. @default 1024 */
+  /**
+   * How many dissolved sockets are kept over all peers; the least recently used goes first. 0: none is kept.
+   *
+   * @default 1024
+   */
   maxIdleSockets?: number
+  /**
+   * How many origins have requests or connections at a time; a request to one more fails with `MaxOriginsReachedError`.
+   *
+   * @default Infinity
+   */
+  maxOrigins?: number
+  /**
+   * How many connections there are to each origin; further requests wait, and `dispatch` returns false for them. `null`
+   * or 0: as many as there are requests.
+   *
+   * @default null
+   */
+  connections?: number | null
+  /**
+   * How long after it was made a connection takes requests, in milliseconds. `null` or 0: without limit.
+   *
+   * @default null
+   */
+  clientTtl?: number | null
+  /**
+   * How many requests are written to a connection before the first of them is answered. 1: one after the other. 0: each
+   * request has a connection of its own, and says `Connection: close`.
+   *
+   * @default 1
+   */
+  pipelining?: number
+  /** How many requests a connection carries, the last one with `Connection: close`. 0: without limit. @default 0 */
+  maxRequestsPerClient?: number
+  /** How long connecting may take, in milliseconds: resolver and TLS handshake included. 0: without limit. @default 10000 */
+  connectTimeout?: number
+  /**
+   * How long the head of a response may take after the request was sent, in milliseconds; each 1xx begins it anew. 0: without
+   * limit. A request may have its own.
+   *
+   * @default 300000
+   */
+  headersTimeout?: number
+  /**
+   * How long a body may pause, in milliseconds; while the handler pauses it, it does not count. 0: without limit. A request
+   * may have its own.
+   *
+   * @default 300000
+   */
+  bodyTimeout?: number
+  /**
+   * How long an idle connection is kept, in milliseconds, where the server does not say how long it keeps it itself (its
+   * field `Keep-Alive`).
+   *
+   * @default 4000
+   */
+  keepAliveTimeout?: number
+  /** The longest time that a server's `Keep-Alive` can ask for, in milliseconds. @default 600000 */
+  keepAliveMaxTimeout?: number
+  /**
+   * By how much the time of a server's `Keep-Alive` is shortened, in milliseconds, so that it is not the server that closes
+   * first.
+   *
+   * @default 2000
+   */
+  keepAliveTimeoutThreshold?: number
+  /** How large the head of a response, or its trailers, may be, in bytes. @default 16384, or `--max-http-header-size` */
+  maxHeaderSize?: number
+  /** How large the body of a response may be, in bytes. -1: without limit. @default -1 */
+  maxResponseSize?: number
+  /**
+   * Whether a request whose body is not as long as its `content-length` fails. false: there is a process warning, and the
+   * true length is sent.
+   *
+   * @default true
+   */
+  strictContentLength?: boolean
+  /** A Unix socket to connect to, whatever the origin's host and port. These sockets are not recycled. */
+  socketPath?: string
+  /** The IP address to connect from. @default the kernel's choice */
+  localAddress?: string
+  /** Whether all addresses of a name are tried (RFC 8305). @default that of Node.js, `net.getDefaultAutoSelectFamily()` */
+  autoSelectFamily?: boolean
+  /**
+   * How long the connection to one of several addresses may take before the next is tried, in milliseconds, at least 10.
+   * Given together with `autoSelectFamily`.
+   *
+   * @default that of Node.js, `net.getDefaultAutoSelectFamilyAttemptTimeout()`
+   */
+  autoSelectFamilyAttemptTimeout?: number
+  /** How many TLS sessions are kept for each origin, so that they can be resumed. 0: none. @default 100 */
+  maxCachedSessions?: number
+  /**
+   * Options of `tls.connect`, `net.connect` and undici's connector, which go before those of the same meaning here. Or a
+   * function that makes the connections, like those of undici's `buildConnector`: then the sockets are its own, and
+   * nothing is recycled.
+   *
+   * @default null
+   */
+  connect?: Partial<buildConnector.BuildOptions> | buildConnector.connector
+  /**
+   * What undici's WebSocket accepts over this agent: fragments of a message, and its size in bytes; 0: without limit.
+   *
+   * @default { maxFragments: 131072, maxPayloadSize: 134217728 }
+   */
+  webSocket?: Client.WebSocketOptions
+  /**
+   * What undici's EventSource accepts over this agent: the size of an event in bytes; 0: without limit.
+   *
+   * @default { maxEventSize: buffer.constants.MAX_STRING_LENGTH }
+   */
+  eventSource?: Client.EventSourceOptions
+  /** Of no effect: HTTP/2 is allowed then, and not used. */
+  allowH2?: boolean
+  /** Of no effect: HTTP/2. */
+  maxConcurrentStreams?: number
+  /** Of no effect: HTTP/2. */
+  initialWindowSize?: number
+  /** Of no effect: HTTP/2. */
+  connectionWindowSize?: number
+  /** Of no effect: HTTP/2. */
+  pingInterval?: number
 }
 
 /** Options with every default in place. */
@@ -155,16 +278,35 @@ function withOptions(connect: ConnectFunction, { socketPath, allowH2 }: Recyclin
   return (options, callback) => connect({ ...options, ...more }, callback)
 }
 
-/** What `connect` may hold besides undici's own options: those of `net.connect` and `tls.connect`. */
-type GivenConnectOptions = ConnectOptions & {
+/** What `connect` may hold besides options of `tls.connect`. It goes before the option of the same name outside. */
+interface ConnectFields {
+  /** How long connecting may take, in milliseconds, instead of `connectTimeout`. 0: without limit. @default 10000 */
+  timeout?: number | null
+  /** Whether the kernel probes idle connections: SO_KEEPALIVE (socket(7)). @default true */
+  keepAlive?: boolean | null
+  /** How long a connection idles before the first probe, in milliseconds: TCP_KEEPIDLE (tcp(7)). @default 60000 */
+  keepAliveInitialDelay?: number | null
+  /** See `socketPath` of the agent. */
+  socketPath?: string | null
+  /** See `maxCachedSessions` of the agent. @default 100 */
+  maxCachedSessions?: number | null
+  /** The IP address to connect from. @default the kernel's choice */
   localAddress?: string
+  /** The port to connect from: then there is one connection to a peer at a time. @default the kernel's choice */
   localPort?: number
+  /** 4 or 6: addresses of this family only. @default 0 */
   family?: number
+  /** Flags of getaddrinfo(3), as for `dns.lookup`. @default `dns.ADDRCONFIG` without a family */
   hints?: number
+  /** Resolves names to addresses. @default `dns.lookup` */
   lookup?: LookupFunction
+  /** See `autoSelectFamily` of the agent. */
   autoSelectFamily?: boolean
+  /** See `autoSelectFamilyAttemptTimeout` of the agent; goes without `autoSelectFamily`, too. */
   autoSelectFamilyAttemptTimeout?: number
 }
+
+type GivenConnectOptions = ConnectOptions & ConnectFields
 
 /** `connect` is laid over `tls` and over the options of the same meaning, as undici does it. */
 function resolveConnect(options: RecyclingAgentOptions): Pick<ResolvedOptions, ConnectKeys> {

@@ -7,13 +7,16 @@
  */
 
 /** What is to be a member, of one list at a time. Its links are kept by the list. */
-export interface Linked<T extends Linked<T>> {
-  list: LinkedList<T> | null
-  previous: T | null
-  next: T | null
+export abstract class Link<T extends Link<T>> {
+  /** @internal */
+  list: LinkedList<T> | null = null
+  /** @internal */
+  previous: T | null = null
+  /** @internal */
+  next: T | null = null
 }
 
-export class LinkedList<T extends Linked<T>> implements Iterable<T> {
+export class LinkedList<T extends Link<T>> implements Iterable<T> {
   #first: T | null = null
   #last: T | null = null
   #size = 0

@@ -7,7 +7,6 @@
  */
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
-import type { Linked, LinkedList } from '../collections/linked-list.js'
 import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
@@ -18,7 +17,350 @@ import type { Request, RequestCarrier } from '../request/request.js'
 import type { Connecting, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+import { type ConnectionPhase, nextPhase } from './connection-phase.js'
+import { PooledConnection } from './free-connections.js'
+import { type Awaited, Patience } from './patience.js'
+import { Receiver, type ReceiverOwner } from './receiver.js'
+import { RequestWriter, type WriterOwner } from './request-writer.js'
+import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
+export class Connection
+  extends PooledConnection<Connection, Request>
+  implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
+{
+  /** performance.now() when it was connected; its owner's, where that matters. */
+  connectedAt = 0
+  readonly #owner: ConnectionOwner<Connection>
+  readonly #transport: Transport
+  readonly #options: ConnectionOptions
+  readonly #receiver: Receiver
+  readonly #writer: RequestWriter
+  readonly #patience: Patience
+  #phase: ConnectionPhase = 'connecting'
+  #connecting: Connecting | null = null
+  /** What the connection was made for; of importance for TLS only. */
+  #servername: string | null = null
+  #wire: Wire | null = null
+  #pending: Request | null = null
+  /** Its start callback is being called, which may do anything to the agent: dispatch, close or destroy. */
+  #starting: Request | null = null
+  #running: Request[] = []
+  /** No further request is written. */
+  #isLast = false
+  /** A request behind the first was aborted: the connection ends with the first one's response. */
+  #isCut = false
+  /** No further request is written before the response's head is there. */
+  #isBlocked = false
+  #requestCount = 0
+  #idleTimeoutMs: number
+  /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
+  #restsUntil = -1
+  #head: ResponseHead | null = null
+  /** What ends the connection is known, and will be told in the next turn. */
+  #isFailing = false
+  /** The budget of a turn was used up before the socket was empty. */
+  #isReceiveDue = false
+  #isScheduled = false
+
+  constructor(
+    owner: ConnectionOwner<Connection>,
+    order: number,
+    transport: Transport,
+    hostHeader: string,
+    options: ConnectionOptions,
+  ) {
+    super(order)
+    this.#owner = owner
+    this.#transport = transport
+    this.#options = options
+    this.#idleTimeoutMs = options.keepAliveTimeout
+    this.#receiver = new Receiver(this, options)
+    this.#patience = new Patience(transport.deadlines, options, (awaited) => this.#onImpatience(awaited))
+    this.#writer = new RequestWriter(this, hostHeader, options.strictContentLength)
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === 'open'
+  }
+
+  /** Requests that were written and not answered yet. */
+  get runningCount(): number {
+    return this.#running.length
+  }
+
+  get pendingCount(): number {
+    return (this.#pending === null ? 0 : 1) + (this.#starting === null ? 0 : 1)
+  }
+
+  /** Whether {@link assign} may be called. */
+  get canTake(): boolean {
+    return (
+      this.#phase === 'open' &&
+      this.#pending === null &&
+      this.#starting === null &&
+      !this.#isLast &&
+      !this.#isBlocked &&
+      !this.#writer.isBusy &&
+      this.#running.length < Math.max(1, this.#options.pipelining)
+    )
+  }
+
+  /** Whether {@link assign} may be called with this request. */
+  canServe(request: Request): boolean {
+    return this.canTake && (this.#running.length === 0 || this.#isFor(request))
+  }
+
+  /**
+   * Before an idle connection is handed out: nothing may have arrived, or a FIN or a response that nobody asked for
+   * would meet the next request. What has arrived ends the connection here.
+   */
+  isFit(request: Request): boolean {
+    if (!this.#isFor(request)) {
+      this.#close('servername changed', 'self')
+      return false
+    }
+    if (this.#running.length > 0 || this.#isResting) return true
+    const wire = this.#wire!
+    if (wire.probe() === Received.Nothing) {
+      if (!wire.probesKernel) this.#rest(wire)
+      return true
+    }
+    this.onReadable()
+    return this.canTake
+  }
+
+  /** Begins to connect, for `request`. */
+  open(connector: Connector, request: Request): void {
+    this.#pending = request
+    const { origin } = request
+    const servername = request.protocol === 'https:' ? request.servername : null
+    this.#servername = servername
+    publishBeforeConnect(origin, connector, servername)
+    // Whoever was told may have ended it.
+    if (this.#phase !== 'connecting') return
+    this.#connecting = connector.connect(servername, (error, wire) => {
+      this.#connecting = null
+      if (wire !== null) return this.#connected(wire, connector, origin)
+      publishConnectError(origin, connector, servername, error)
+      this.#connectFailed(error!)
+    })
+  }
+
+  /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
+  assign(request: Request): void {
+    this.#pending = request
+    if (this.#running.length > 0) this.#advance()
+    else this.#schedule()
+  }
+
+  /** Takes no further request, and ends when those it has are answered. */
+  retire(): void {
+    this.#isLast = true
+    // What is pending was aborted: nobody else is told to retire.
+    if (this.#phase === 'open' && this.#running.length === 0) this.#close(new ClientDestroyedError(), 'self')
+  }
+
+  /**
+   * Ends at once. Requests that were not written are failed with `error` now, the others in the next turn, as undici
+   * does when their socket has closed.
+   */
+  destroy(error: Error): void {
+    if (this.#phase === 'closed') return
+    const running = this.#running
+    this.#running = []
+    const unsent = this.#takeRequests()
+    const wasOpen = this.#phase === 'open'
+    this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
+    for (const request of unsent) request.fail(error)
+    this.#writer.cancel(error)
+    const run = (): void => {
+      for (const request of running) request.fail(error)
+      if (wasOpen) this.#owner.onDisconnected(this, error, [])
+    }
+    if (running.length === 0) run()
+    else this.#transport.scheduler.later({ run })
+  }
+
+  // Task: what could not be done within the call that asked for it.
+
+  run(): void {
+    this.#isScheduled = false
+    if (this.#phase !== 'open') return
+    if (this.#running.length === 0 && this.#isResting) return this.#schedule()
+    this.#advance()
+    if (!this.#isReceiveDue) return
+    this.#isReceiveDue = false
+    this.onReadable()
+  }
+
+  // WireListener
+
+  onReadable(): void {
+    if (this.#phase === 'open' && !this.#isFailing) this.#receiver.receive(this.#wire!)
+  }
+
+  onDrain(): void {
+    this.#writer.onDrain()
+  }
+
+  // ReceiverOwner
+
+  onPeerClosed(): void {
+    this.#close(socketError('other side closed', this.#wire!.info), 'peer')
+  }
+
+  /** Behind a head, an error waits for the next turn (the first task runs in this one): fetch needs its microtasks. */
+  onReceiveFailed(error: Error): void {
+    if (this.#head === null) return this.#lose(error)
+    this.#isFailing = true
+    this.#isLast = true
+    const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
+    this.#transport.scheduler.later({ run: () => this.#transport.scheduler.later(lose) })
+  }
+
+  onReceiveDue(): void {
+    this.#isReceiveDue = true
+    this.#schedule()
+  }
+
+  expectation(): Request | null {
+    return this.#running[0] ?? null
+  }
+
+  onResponseBegin(): void {
+    this.#running[0]!.onResponseBegin()
+  }
+
+  onInformational(head: ResponseHead): void {
+    const request = this.#running[0]!
+    this.#patience.forHeaders(request)
+    request.onHead(head)
+  }
+
+  onHead(head: ResponseHead): void {
+    const request = this.#running[0]!
+    this.#head = head
+    this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
+    if (this.#idleTimeoutMs === 0) this.#isLast = true
+    request.onHead(head)
+    if (this.#phase === 'closed') return
+    this.#isBlocked = false
+    this.#followPause(request)
+    this.#advance()
+    if (this.canTake) this.#owner.onAvailable(this)
+  }
+
+  onData(chunk: Buffer): void {
+    const request = this.#running[0]!
+    request.onData(chunk)
+    if (this.#phase !== 'closed') this.#followPause(request)
+  }
+
+  onEnd(trailers: FieldSection): void {
+    const request = this.#running.shift()!
+    const head = this.#head!
+    this.#head = null
+    this.#patience.stop()
+    const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
+    const isSent = !this.#writer.isBusy || (this.#writer.isFull && !this.#wire!.isBlocked)
+    if (isSent && head.shouldKeepAlive && !isLast) {
+      this.#rest(this.#wire!)
+      this.#owner.onFree(this)
+      request.onEnd(trailers)
+      if (this.#phase === 'open') this.#nextResponse()
+      return
+    }
+    // The descriptor goes back before the handler hears of the end, so that the next request can have it.
+    const unsent = this.#takeRequests()
+    // Behind a cut come responses that nobody wants any more.
+    this.#end(this.#isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
+    request.onEnd(trailers)
+    this.#writer.cancel()
+    this.#owner.onDisconnected(this, 'reset', unsent)
+  }
+
+  onTunnel(head: ResponseHead, rest: Buffer): void {
+    const request = this.#running.shift()!
+    const unsent = this.#takeRequests()
+    this.#phase = nextPhase(this.#phase, 'tunnel')
+    this.#patience.stop()
+    this.#receiver.stop()
+    this.#writer.cancel()
+    const wire = this.#wire!
+    this.#wire = null
+    let stream: Duplex
+    try {
+      stream = wire.detach(rest)
+    } catch (error) {
+      request.fail(error)
+      return this.#owner.onDisconnected(this, error as Error, unsent)
+    }
+    this.#owner.onDisconnected(this, 'upgrade', unsent)
+    request.onUpgrade(head, stream)
+  }
+
+  // RequestCarrier
+
+  resumeResponse(request: Request): void {
+    if (request !== this.#running[0] || !this.#receiver.isPaused || this.#isFailing) return
+    this.#patience.forBody(request)
+    this.#receiver.resume(this.#wire!)
+  }
+
+  requestAborted(request: Request): void {
+    if (this.#phase === 'closed') return
+    const index = this.#running.indexOf(request)
+    // Its handler did it at the start: nothing was written.
+    if (index < 0) return
+    const isBeingWritten = this.#writer.isBusy && index === this.#running.length - 1
+    this.#running.splice(index, 1)
+    if (index === 0) return this.#lose('aborted')
+    // Those behind the head of the pipeline can be sent again; the head, be it a POST, cannot, and need not suffer.
+    this.#isLast = true
+    this.#isCut = true
+    if (isBeingWritten) this.#writer.cancel()
+  }
+
+  // WriterOwner
+
+  onBodyBegins(request: Request): void {
+    this.#isLast ||= closesAfterBody(request)
+  }
+
+  onWritten(): void {
+    if (this.#phase !== 'open') return
+    const [first] = this.#running
+    if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
+    this.#advance()
+    if (this.canTake) this.#owner.onAvailable(this)
+  }
+
+  get #isResting(): boolean {
+    return this.#transport.scheduler.turn <= this.#restsUntil
+  }
+
+  /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
+  #rest({ probesKernel }: Wire): void {
+    this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
+  }
+
+  /** The peer has proved to be whom this request is for (TLS). */
+  #isFor({ protocol, servername }: Request): boolean {
+    return servername === this.#servername || protocol !== 'https:'
+  }
+
+  #connected(wire: Wire, connector: Connector, origin: string): void {
+    this.#phase = nextPhase(this.#phase, 'connected')
+    this.#wire = wire
+    wire.listener = this
+    publishConnected(origin, connector, this.#servername, wire)
+    // Whoever is told may end it, as may a handler of 'connect'.
+    if (this.isOpen) this.#owner.onConnected(this)
+    if (this.isOpen) this.#advance()
+  }
+
+  #connectFailed(error: Error): void {
+    if (this.#phase === 'closed') return
     this.#phase = nextPhase(this.#phase, 'failed')
     const request = this.#pending!
     this.#pending = null
@@ -61,8 +403,7 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
     this.#starting = null
     if (!isWanted || this.#phase !== 'open') return this.#notStarted()
     const { pipelining, maxRequestsPerClient } = this.#options
-    this.#requestCount++
-    const isLast = maxRequestsPerClient > 0 && this.#requestCount >= maxRequestsPerClient
+    const isLast = maxRequestsPerClient > 0 && ++this.#requestCount >= maxRequestsPerClient
     const close = closesBefore(request, pipelining, isLast)
     this.#isLast ||= close
     this.#isBlocked = request.blocking
@@ -129,9 +470,7 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
     const requests = this.#takeRequests()
     this.#end(null)
     const error = reason instanceof Error ? reason : undefined
-    if (wasWritten && error !== undefined) {
-      requests.shift()!.fail(error)
-    }
+    if (wasWritten && error !== undefined) requests.shift()!.fail(error)
     this.#writer.cancel(error)
     this.#owner.onDisconnected(this, reason, requests)
   }

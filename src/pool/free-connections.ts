@@ -4,21 +4,30 @@
  *
  * Invariant: whatever can take a request is in here. The reverse does not hold: what cannot is dropped when it comes up.
  */
+import { Link } from '../collections/linked-list.js'
 
-export interface FreeConnection<R> {
+/** A connection as its pool sees it: the member of a list of all, and at times of the heap below. */
+export abstract class PooledConnection<C extends PooledConnection<C, R>, R> extends Link<C> {
   /** The older, the smaller. */
   readonly order: number
-  readonly canTake: boolean
   /** Whether it is in the heap; kept by {@link FreeConnections}. */
-  isListed: boolean
-  /** Whether it can take this request; `null`: any. */
-  canServe(request: R | null): boolean
+  isListed = false
+
+  constructor(order: number) {
+    super()
+    this.order = order
+  }
+
+  /** Whether it can take a request. */
+  abstract get canTake(): boolean
+  /** Whether it can take this one. */
+  abstract canServe(request: R): boolean
 }
 
 /** So many may be in the heap, besides twice those that exist, before it is cleared of the dead. */
 const SLACK = 32
 
-export class FreeConnections<R, C extends FreeConnection<R>> {
+export class FreeConnections<C extends PooledConnection<C, R>, R> {
   #heap: C[] = []
 
   /** To be called whenever `connection` may have become able to take a request. @param existing of all there are */
@@ -35,7 +44,7 @@ export class FreeConnections<R, C extends FreeConnection<R>> {
     const heap = this.#heap
     while (heap.length > 0 && !heap[0]!.canTake) this.#dropFirst()
     const [first] = heap
-    if (first === undefined || first.canServe(request)) return first
+    if (first === undefined || request === null || first.canServe(request)) return first
     // Rare: it takes requests, but not this one behind those it has.
     let found: C | undefined
     for (const connection of heap) {

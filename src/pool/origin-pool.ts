@@ -56,7 +56,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   readonly #events: PoolEvents
   readonly #connector: Connector
   readonly #connections = new LinkedList<Connection>()
-  readonly #free = new FreeConnections<Request, Connection>()
+  readonly #free = new FreeConnections<Connection, Request>()
   #created = 0
   #queue: Request[] = []
   #queueHead = 0

@@ -9,7 +9,7 @@
  * already arrived. When a timer fires late, because the event loop was blocked, the readiness that waits in the kernel
  * is handled first, and only what still stands then expires.
  */
-import { type Linked, LinkedList } from '../collections/linked-list.js'
+import { Link, LinkedList } from '../collections/linked-list.js'
 import { inRootContext, type Scheduler, type Task, throwLater } from './scheduler.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */
@@ -22,16 +22,14 @@ const RESOLUTION_MS = 1
 const FORGOTTEN_AFTER_MS = 1000
 
 /** One timeout that can be started and stopped over and over. */
-export class Deadline implements Linked<Deadline> {
+export class Deadline extends Link<Deadline> {
   /** Called once, when the time is up. */
   readonly onExpired: () => void
   /** For {@link Deadlines} only. */
   due = 0
-  list: LinkedList<Deadline> | null = null
-  previous: Deadline | null = null
-  next: Deadline | null = null
 
   constructor(onExpired: () => void) {
+    super()
     this.onExpired = onExpired
   }
 

@@ -3,6 +3,7 @@
  * {@link Descriptor.move}, and a step that is not in the table is a bug of ours.
  */
 
+/** See {@link Descriptor}. */
 export type DescriptorState =
   /** Somebody's, who connects it. */
   | 'leased'

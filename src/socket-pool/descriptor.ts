@@ -1,5 +1,5 @@
 /** One file descriptor of the pool and everything that is known about it. Only the pool moves it between its states. */
-import type { Linked, LinkedList } from '../collections/linked-list.js'
+import { Link } from '../collections/linked-list.js'
 import { type DescriptorState, type DescriptorStep, nextState } from './descriptor-state.js'
 import type { Peer } from './peer.js'
 
@@ -9,32 +9,44 @@ export interface ReadinessListener {
   onReadiness(flags: number): void
 }
 
-export class Descriptor implements Linked<Descriptor> {
+/** A socket of a {@link SocketPool}, which alone makes and moves it: for one use it is leased, in between it is idle. */
+export class Descriptor extends Link<Descriptor> {
+  /** Its number: non-blocking and close-on-exec. It is the pool's to close. */
   readonly fd: number
   /** The only remote end that this descriptor ever connects to. */
   readonly peer: Peer
   #state: DescriptorState = 'leased'
-  /** Who hears of readiness during this lease; `null` between leases, when edges mean nothing. */
+  /**
+   * Who hears of readiness during this lease; `null` between leases, when edges mean nothing.
+   *
+   * @internal
+   */
   listener: ReadinessListener | null = null
-  /** The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before. */
+  /**
+   * The reactor's batch of readiness in which this lease began: readiness collected before it belongs to the lease before.
+   *
+   * @internal
+   */
   leasedInBatch = -1
   /** IP_TOS or IPV6_TCLASS, as far as it was set. */
   typeOfService = 0
-  /** Of idle descriptors, the least recently released first. */
-  list: LinkedList<Descriptor> | null = null
-  previous: Descriptor | null = null
-  next: Descriptor | null = null
 
+  /** @internal */
   constructor(fd: number, peer: Peer) {
+    super()
     this.fd = fd
     this.peer = peer
   }
 
+  /** Where it is now; `lent`: somebody has a duplicate of it. */
   get state(): DescriptorState {
     return this.#state
   }
 
-  /** @throws Error for a step that cannot be taken from the present state */
+  /**
+   * @throws Error for a step that cannot be taken from the present state
+   * @internal
+   */
   move(step: DescriptorStep): void {
     this.#state = this.#after(step)
   }
@@ -44,6 +56,7 @@ export class Descriptor implements Linked<Descriptor> {
    * belong to another descriptor by now.
    *
    * @throws Error as {@link move} would
+   * @internal
    */
   assertMay(step: DescriptorStep): void {
     this.#after(step)

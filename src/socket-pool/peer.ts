@@ -13,6 +13,7 @@ import { encodeInternet, encodeUnix } from '../sys/sockaddr.js'
 export interface PeerAddress {
   /** IP literal; IPv6 without brackets. */
   address: string
+  /** 0 to 65535. */
   port: number
   /** IP literal to bind(2) to before connecting; default: the kernel chooses. */
   localAddress?: string | undefined
@@ -34,7 +35,11 @@ export class Peer {
   readonly remote: Buffer
   /** `struct sockaddr` for bind(2), or `null` to leave the choice to the kernel. */
   readonly local: Buffer | null
-  /** What system errors of bind(2) report as `address` and `port`. */
+  /**
+   * What system errors of bind(2) report as `address` and `port`.
+   *
+   * @internal
+   */
   readonly localTarget: { address: string; port: number } | null
 
   private constructor(
@@ -55,7 +60,12 @@ export class Peer {
     this.key = key
   }
 
-  /** @throws RangeError when an address or port is not one */
+  /**
+   * A remote address and port, and a local one if it is to be bound to.
+   *
+   * @param address both ends
+   * @throws RangeError when an address or port is not one
+   */
   static internet({ address, port, localAddress, localPort = 0 }: PeerAddress): Peer {
     const domain = isIPv6(address) ? AF_INET6 : AF_INET
     const remote = encodeInternet(address, port)
@@ -66,12 +76,20 @@ export class Peer {
     return new Peer(domain, address, port, remote, local, bound ? source : null, key)
   }
 
-  /** @throws RangeError when the path does not fit into `struct sockaddr_un` */
+  /**
+   * A Unix socket. These cannot be dissolved: the pool creates and closes them.
+   *
+   * @throws RangeError when the path does not fit into `struct sockaddr_un`
+   */
   static unix(path: string): Peer {
     return new Peer(AF_UNIX, path, undefined, encodeUnix(path), null, null, path)
   }
 
-  /** What system errors of connect(2) report as `address` and `port`. */
+  /**
+   * What system errors of connect(2) report as `address` and `port`.
+   *
+   * @internal
+   */
   get target(): { address: string; port?: number } {
     return this.port === undefined ? { address: this.address } : { address: this.address, port: this.port }
   }

@@ -15,6 +15,8 @@ import { IdleDescriptors } from './idle-descriptors.js'
 import { Peer, type PeerAddress } from './peer.js'
 import { configureTcp, createSocket, dissolve, setTypeOfService, shareLocalPort } from './sockets.js'
 
+export type { Endpoint }
+
 /**
  * What becomes of a socket after use.
  *
@@ -27,9 +29,9 @@ export type RecycleMode = 'dissolve' | 'graceful' | 'off'
 
 /** Options of {@link SocketPool}. */
 export interface SocketPoolOptions {
-  /** @default 'tcp' */
+  /** What its sockets are. @default 'tcp' */
   type?: 'tcp' | 'udp'
-  /** @default 'dissolve' */
+  /** What becomes of a socket after use: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
   /** How many idle descriptors are kept over all peers; the least recently used goes first. @default 1024 */
   maxIdleSockets?: number
@@ -39,9 +41,14 @@ export interface SocketPoolOptions {
    * @default 30000
    */
   idleSocketTimeout?: number
-  /** SO_KEEPALIVE on TCP sockets. @default true */
+  /** Whether the kernel probes idle TCP connections: SO_KEEPALIVE (socket(7)). @default true */
   keepAlive?: boolean
-  /** TCP_KEEPIDLE in milliseconds, rounded down to whole seconds; below 1 s the kernel's default. @default 60000 */
+  /**
+   * How long a connection idles before the first probe, in milliseconds, rounded down to whole seconds; below 1 s the
+   * kernel's default: TCP_KEEPIDLE (tcp(7)).
+   *
+   * @default 60000
+   */
   keepAliveInitialDelay?: number
 }
 
@@ -61,10 +68,25 @@ export interface SocketPoolStats {
   refused: number
   /** Leases that ended before the peer's FIN was read; where the peer was still there it got an RST. */
   aborted: number
+  /** Sockets dissolved and waiting, now. */
   idle: number
+  /** Sockets in use, now. */
   leased: number
 }
 
+/**
+ * Sockets that are connected, dissolved and connected again: each to one remote address and port in its life.
+ *
+ * ```
+ * lease -> connect -> ... -> release    the peer's FIN was read, or it is UDP: dissolved and kept
+ *                         -> abort      at once, whatever the state: the peer gets an RST
+ *                         -> discard    connect failed: closed
+ *                         -> handOver   it is somebody else's now
+ * ```
+ *
+ * What happens on a connection, readiness included, is its user's business. It belongs to the thread that made it, and
+ * works on Linux only.
+ */
 export class SocketPool {
   readonly #native: Native = native()
   readonly #owned: OwnedDescriptors = ownedDescriptors()
@@ -168,6 +190,7 @@ export class SocketPool {
   /**
    * connect(2) to the descriptor's peer.
    *
+   * @param descriptor leased
    * @returns 0 when the connection is there at once, EINPROGRESS when it is on its way (the usual answer for TCP),
    *   another positive errno when it failed: then {@link discard} the descriptor
    */
@@ -185,6 +208,8 @@ export class SocketPool {
   /**
    * Where the socket is bound to: getsockname(2). Stale between a release and the next connect.
    *
+   * @param descriptor leased
+   * @returns `null` for a Unix socket
    * @throws a Node-style system error
    */
   localEndpoint({ fd }: Descriptor): Endpoint | null {

@@ -6,10 +6,13 @@ import { isIP } from 'node:net'
 import { endianness, networkInterfaces } from 'node:os'
 import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from './constants.js'
 
-/** An internet endpoint: `address` is an IP literal, IPv6 without brackets and with `%zone` where it needs one. */
+/** An internet endpoint. */
 export interface Endpoint {
+  /** IP literal; IPv6 without brackets, and with `%zone` where it needs one. */
   address: string
+  /** 0 to 65535; 0 before the kernel has chosen one. */
   port: number
+  /** IPv4 or IPv6. */
   family: 4 | 6
 }
 

@@ -6,14 +6,13 @@
  * our own FIN, then the connection is aborted.
  */
 
-import type { LinkedList } from '../collections/linked-list.js'
 import { Deadline } from '../reactor/deadlines.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { SHUT_WR } from '../sys/constants.js'
 import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
 import { EAGAIN, EINTR } from '../sys/system-error.js'
-import type { Lingerer, Tcp } from './tcp.js'
+import { Lingerer, type Tcp } from './tcp.js'
 import type { Initiator } from './wire.js'
 
 /** How long the peer may take, in milliseconds, before and again after our own FIN. */
@@ -23,10 +22,7 @@ export const LINGER_TIMEOUT_MS = 1000
 const DISCARD_LIMIT = 1 << 20
 const discarded = Buffer.allocUnsafeSlow(65_536)
 
-export class Lingering implements Lingerer, ReadinessListener {
-  list: LinkedList<Lingerer> | null = null
-  previous: Lingerer | null = null
-  next: Lingerer | null = null
+export class Lingering extends Lingerer implements ReadinessListener {
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
   readonly #deadline = new Deadline(() => this.#onDeadline())
@@ -34,6 +30,7 @@ export class Lingering implements Lingerer, ReadinessListener {
   #discarded = 0
 
   constructor(tcp: Tcp, descriptor: Descriptor, initiator: Initiator) {
+    super()
     this.#tcp = tcp
     this.#descriptor = descriptor
     descriptor.listener = this
@@ -51,7 +48,7 @@ export class Lingering implements Lingerer, ReadinessListener {
   }
 
   /** What close(2) does then is up to the kernel: FIN, or RST where something was left unread. */
-  cutShort(): void {
+  override cutShort(): void {
     this.#tcp.deadlines.stop(this.#deadline)
     this.#tcp.sockets.discard(this.#descriptor)
     this.#tcp.lingeringEnds(this)

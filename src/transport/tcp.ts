@@ -1,5 +1,5 @@
 /** What all connections of one agent that live on descriptors of its pool share. */
-import { type Linked, LinkedList } from '../collections/linked-list.js'
+import { Link, LinkedList } from '../collections/linked-list.js'
 import { Deadline, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
@@ -14,9 +14,9 @@ const MOST_MISSES = 3
 const SLOW_PEERS_LIMIT = 1024
 
 /** A connection that is over, but for its peer's FIN. */
-export interface Lingerer extends Linked<Lingerer> {
+export abstract class Lingerer extends Link<Lingerer> {
   /** The FIN is not awaited any more. */
-  cutShort(): void
+  abstract cutShort(): void
 }
 
 export class Tcp {

@@ -14,6 +14,15 @@ const upstreams: [string, () => Promise<Upstream>][] = [['node:http', () => star
 if (nginxCommand === undefined) console.info('not tried with nginx, which is not installed')
 else upstreams.push(['nginx', startClosingNginx])
 
+/** From one connection's initial sequence number to the next one's. */
+function stepsOf(segments: Segment[]): number[] {
+  const initial = segments.filter(({ syn, ack }) => syn && !ack).map(({ sequence }) => sequence)
+  return initial.slice(1).map((sequence, i) => (sequence - initial[i]! + 2 ** 32) % 2 ** 32)
+}
+
+/** As after a connection on the same socket that was much shorter than this. */
+const isNear = (step: number): boolean => step < 2 ** 24
+
 /** A connection's segments as words, such as `client SYN` or `server data FIN`; bare acknowledgements are left out. */
 function describeSegments(segments: Segment[], port: number): string[] {
   return segments
@@ -76,6 +85,8 @@ describe.runIf(isTried(whyNotNative ?? whyNoCapture)).each(upstreams)(
         .filter(({ syn, ack, reset }) => reset || (syn && !ack))
         .map(({ reset }) => (reset ? 'RST' : 'SYN'))
       expect(marks).toEqual(Array.from({ length: REQUESTS }, () => ['SYN', 'RST']).flat())
+      // It begins where that one has ended: why a socket has one peer for life (RFC 6528).
+      expect(stepsOf(all).every(isNear)).toBe(true)
       expect(upstream.complaints()).toEqual([])
     })
 
@@ -93,7 +104,8 @@ describe.runIf(isTried(whyNotNative ?? whyNoCapture)).each(upstreams)(
     })
 
     it('are, in mode off, FINs of both sides, and no RST', async () => {
-      const { connections } = await record('off')
+      const { connections, all } = await record('off')
+      expect(stepsOf(all).every(isNear)).toBe(false)
       for (const words of connections) {
         expect(words.slice(0, 3)).toEqual(opening)
         expect(words.filter((word) => word.endsWith('FIN'))).toHaveLength(2)

@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline'
 export interface Segment {
   sourcePort: number
   destinationPort: number
+  /** As it is on the wire, modulo 2^32. */
+  sequence: number
   syn: boolean
   ack: boolean
   fin: boolean
@@ -26,7 +28,7 @@ function findReason(): string | null {
   return status === 0 ? null : `tshark may not capture: ${stderr.trim().split('\n').at(-1)}`
 }
 
-const FIELDS = ['udp.dstport', 'udp.length', 'tcp.srcport', 'tcp.dstport', 'tcp.flags', 'tcp.len']
+const FIELDS = ['udp.dstport', 'udp.length', 'tcp.srcport', 'tcp.dstport', 'tcp.flags', 'tcp.len', 'tcp.seq_raw']
 const PROBE_INTERVAL_MS = 20
 
 /** A running capture of the TCP segments from and to one port. */
@@ -107,7 +109,7 @@ export class Capture {
   }
 
   #receive(line: string): void {
-    const [udpPort, udpLength, sourcePort, destinationPort, flags, length] = line.split(',')
+    const [udpPort, udpLength, sourcePort, destinationPort, flags, length, sequence] = line.split(',')
     if (udpPort !== '') {
       // The header is counted, too.
       this.#marks.add(Number(udpLength) - 8)
@@ -123,6 +125,7 @@ export class Capture {
       reset: (bits & 0x04) !== 0,
       ack: (bits & 0x10) !== 0,
       length: Number(length),
+      sequence: Number(sequence),
     })
   }
 }
