@@ -51,7 +51,7 @@ export class StreamPump implements BodyPump {
   }
 
   onDrain(): void {
-    if (!this.#isOver) this.#stream.resume?.()
+    this.#stream.resume?.()
   }
 
   cancel(error?: Error): void {

@@ -153,11 +153,10 @@ export class Connection
     else this.#schedule()
   }
 
-  /** Takes no further request, and ends when those it has are answered. */
+  /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
   retire(): void {
     this.#isLast = true
-    // What is pending was aborted: nobody else is told to retire.
-    if (this.#phase === 'open' && this.#running.length === 0) this.#close(new ClientDestroyedError(), 'self')
+    if (this.#running.length === 0) this.#close(new ClientDestroyedError(), 'self')
   }
 
   /**

@@ -47,9 +47,9 @@ export class RequestWriter implements PumpOwner {
     return this.#pump !== null
   }
 
-  /** The body that is being sent lacks nothing but its source's word that this was all. */
+  /** While {@link isBusy}: the body that is being sent lacks nothing but its source's word that this was all. */
   get isFull(): boolean {
-    return this.#body?.isFull ?? false
+    return this.#body!.isFull
   }
 
   /**
