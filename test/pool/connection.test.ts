@@ -104,6 +104,34 @@ it('lets the request at the head of a pipeline come to its end when one behind i
   expect(await get(agent, server.origin)).toBe('ok')
 })
 
+it('sends a request that waits behind a pipeline on another connection when one before it is aborted', async () => {
+  const server = await rawServer(async (peer) => {
+    if (peer.index > 0) return answering(ok('again'))(peer)
+    await peer.received(/GET \/2/)
+    abort()
+    peer.write(ok('first'))
+  })
+  const agent = recyclingAgent({ connections: 1, pipelining: 3 })
+  let abort: () => void
+  const recorded = [
+    recording('new'),
+    recording('new', {
+      start(flow) {
+        abort = () => flow.abort()
+      },
+    }),
+    recording('new'),
+  ]
+  for (const [i, method] of ['GET', 'GET', 'POST'].entries()) {
+    agent.dispatch({ origin: server.origin, path: `/${i + 1}`, method, blocking: false }, recorded[i]!.handler)
+  }
+  const [first, second, third] = await Promise.all(recorded.map(({ done }) => done))
+  expect(first!.slice(-2)).toEqual([['data', 'first'], ended])
+  expect(second!.at(-1)?.[1]).toBe('RequestAbortedError')
+  expect(third!.slice(-2)).toEqual([['data', 'again'], ended])
+  expect(server.peers[0]!.pending).not.toContain('POST')
+})
+
 it('may be resumed by the start callback of the request behind it', async () => {
   const server = await rawServer(async (peer) => {
     await peer.request()

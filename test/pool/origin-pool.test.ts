@@ -5,6 +5,7 @@ import type { RecyclingAgent } from '../../src/index.js'
 import { Authority } from '../support/certificates.js'
 import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { duplexPeer } from '../support/duplex-peer.js'
+import { get } from '../support/exchange.js'
 import { type Flow, type Hooks, recording } from '../support/handlers.js'
 import { arms } from '../support/laboratory.js'
 import { answering, ok, type RawServer, rawServer } from '../support/raw-server.js'
@@ -12,6 +13,7 @@ import { answering, ok, type RawServer, rawServer } from '../support/raw-server.
 expectNoDescriptorLeft()
 
 const ended = ['end', []]
+const toRoot = { path: '/', method: 'GET' } as const
 
 it.each([
   ['UND_ERR_SOCKET', new errors.SocketError('gone')],
@@ -56,6 +58,36 @@ it('lets a request of another name wait until the only connection, which has roo
   expect((await first.done).slice(-2)).toEqual([['data', 'aa'], ended])
   expect((await second.done).slice(-2)).toEqual([['data', 'b'], ended])
   expect(server.peers).toHaveLength(2)
+})
+
+it('serves a long queue in its order', async () => {
+  const server = await rawServer(answering(ok()))
+  const agent = recyclingAgent({ connections: 1 })
+  const paths = Array.from({ length: 600 }, (_, i) => `/${i}`)
+  await Promise.all(paths.map((path) => get(agent, server.origin, path)))
+  expect(server.requests.map(({ head }) => head.split(' ', 2)[1])).toEqual(paths)
+  expect(server.peers).toHaveLength(1)
+})
+
+it('gives a connection that is older than clientTtl nothing more to do, and lets it finish what it has', async () => {
+  const server = await rawServer(async (peer) => {
+    await peer.request()
+    if (peer.index === 0) {
+      peer.write('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\no')
+      await server.peer(1)
+    }
+    peer.write(peer.index === 0 ? 'ld' : ok('new'))
+  })
+  const agent = recyclingAgent({ pipelining: 2, clientTtl: 1 })
+  const newer = recording('new')
+  const older = recording('new', {
+    head: () => setTimeout(() => agent.dispatch({ ...toRoot, origin: server.origin }, newer.handler), 5),
+  })
+  agent.dispatch({ ...toRoot, origin: server.origin }, older.handler)
+  expect((await older.done).at(-1)).toEqual(ended)
+  expect(older.events.filter(([name]) => name === 'data')).toEqual([['data', 'old']])
+  expect((await newer.done).slice(-2)).toEqual([['data', 'new'], ended])
+  await server.peers[0]!.ended()
 })
 
 /** The next turns of the event loop, in which a connection over loopback would be there. */
