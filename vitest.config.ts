@@ -28,6 +28,13 @@ export default defineConfig({
       include: ['src/**/*.ts'],
       exclude: ['src/**/*.d.ts'],
       reporter: ['text', 'html'],
+      // In percent, of all files and of those that hold the protocol's decisions.
+      thresholds: {
+        lines: 95,
+        branches: 90,
+        'src/http1/**': { branches: 100 },
+        'src/pool/**': { branches: 100 },
+      },
     },
   },
 })
