@@ -100,6 +100,43 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect(recorded.error).toMatchObject({ syscall: 'connect', address: '/nowhere/socket' })
   })
 
+  it.each([
+    ['no address', []],
+    ['what is no IP address', [{ address: 'nowhere', family: 4 }]],
+  ])('reports a resolver that says %s', async (_what, addresses) => {
+    const lookup = (_host: string, _options: object, done: Answer): void => done(null, addresses)
+    const recorded = recording('new')
+    make({ connect: { lookup: lookup as never } }).dispatch(
+      { origin: 'http://name.test', path: '/', method: 'GET' },
+      recorded.handler,
+    )
+    expect((await recorded.done)[0]!.slice(0, 2)).toEqual(['error', 'TypeError'])
+  })
+
+  it('asks for a name once more for each connection', async () => {
+    const { port, peers } = await rawServer(answering(ok('', 'connection: close\r\n')))
+    const { lookup, asked } = lookupOf('127.0.0.1')
+    const agent = make({ connect: { lookup } })
+    for (let i = 0; i < 3; i++) {
+      const { handler, done } = recording('new')
+      agent.dispatch({ origin: `http://name.test:${port}`, path: '/', method: 'GET' }, handler)
+      expect((await done).at(-1)).toEqual(['end', []])
+    }
+    expect(asked).toHaveLength(3)
+    expect(peers).toHaveLength(3)
+  })
+
+  it.each([
+    ['a path that is too long for a Unix socket', { socketPath: `/${'x'.repeat(200)}` }],
+    ['a local port that is none', { localPort: 70_000 }],
+  ])('fails a request for %s', async (_what, connect) => {
+    const { origin, peers } = await rawServer(answering(ok()))
+    const { handler, done } = recording('new')
+    make({ connect: connect as never }).dispatch({ origin, path: '/', method: 'GET' }, handler)
+    expect((await done).map(([name]) => name)).toEqual(['error'])
+    expect(peers).toEqual([])
+  })
+
   it("reports what a resolver of the caller's throws", async () => {
     const thrown = new Error('no resolver')
     const lookup = (): never => {
@@ -124,4 +161,15 @@ itNative('keeps the descriptor of a connection that has ended for the next one',
   }
   expect(peers).toHaveLength(5)
   expect(agent.stats.sockets).toMatchObject({ fresh: 1, recycled: 4 })
+})
+
+// Node's net wants to be told.
+it('finds a family by the address where a resolver does not name it', async () => {
+  const { port } = await rawServer(answering(ok()))
+  const lookup = (_host: string, _options: object, done: (error: null, address: string) => void): void =>
+    done(null, '127.0.0.1')
+  const { handler, done } = recording('new')
+  const agent = recyclingAgent({ autoSelectFamily: false, connect: { lookup: lookup as never } })
+  agent.dispatch({ origin: `http://name.test:${port}`, path: '/', method: 'GET' }, handler)
+  expect((await done).at(-1)).toEqual(['end', []])
 })

@@ -49,6 +49,31 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect(server.requests).toEqual([])
   })
 
+  it('fails with what a stream had failed with before it was given', async () => {
+    const server = await rawServer(answering(ok()))
+    const body = new PassThrough()
+    body.on('error', () => {}).destroy(new Error('broken'))
+    await new Promise((resolve) => body.once('close', resolve))
+    const { handler, done } = recording('new')
+    make().dispatch({ ...post, origin: server.origin, body }, handler)
+    expect((await done).at(-1)).toEqual(['error', 'Error', undefined, 'broken'])
+    expect(server.requests).toEqual([])
+  })
+
+  it('warns of a stream with more than announced when strictContentLength is off, and sends all of it', async () => {
+    const server = await rawServer(async (peer) => {
+      await peer.received(/\r\n\r\nmore than that/)
+      peer.write(ok())
+    })
+    const warned = once(process, 'warning')
+    const { handler, done } = recording('new')
+    const body = Readable.from(['more ', 'than that'])
+    const headers = { 'content-length': '5' }
+    make({ strictContentLength: false }).dispatch({ ...post, origin: server.origin, headers, body }, handler)
+    expect((await done).find(([name]) => name === 'head')?.[1]).toBe(200)
+    expect(await warned).toMatchObject([{ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' }])
+  })
+
   it.each(['data', 'end'] as const)(
     "sends nothing more when a listener for the stream's '%s' has aborted",
     async (on) => {

@@ -19,6 +19,16 @@ afterEach(() => {
 const ended = ['end', []]
 const toRoot = { path: '/', method: 'GET' } as const
 
+it('counts a request whose connection is being made among those that are not written', async () => {
+  const { origin } = await rawServer(answering(ok()))
+  const agent = recyclingAgent()
+  const { handler, done } = recording('new')
+  agent.dispatch({ ...toRoot, origin }, handler)
+  const stats = agent.stats[origin as 'http://x']
+  expect(stats).toEqual({ connected: 0, free: 0, pending: 1, queued: 0, running: 0, size: 1 })
+  expect((await done).at(-1)).toEqual(ended)
+})
+
 it('counts a request whose start callback is being called among those that are not written', async () => {
   const { origin } = await rawServer(answering(ok()))
   const agent = recyclingAgent()

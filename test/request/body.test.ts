@@ -55,6 +55,15 @@ describe('openBody', () => {
     expect(openBody(classifyBody(blobLike('')), false).contentType).toBeNull()
   })
 
+  it('reads a Blob-like that is no stream as a whole', async () => {
+    const arrayBuffer = async (): Promise<ArrayBuffer> => new Uint8Array(Buffer.from('whole')).buffer
+    const blob = classifyBody({ size: 5, arrayBuffer, [Symbol.toStringTag]: 'Blob' })
+    const { length, source } = openBody(blob, false)
+    const chunks: unknown[] = []
+    for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(Buffer.from(chunk).toString())
+    expect({ length, chunks }).toEqual({ length: 5, chunks: ['whole'] })
+  })
+
   it('does not know the length of a Blob-like that does not tell its size', () => {
     expect(openBody(classifyBody(blobLike('')), false).length).toBeNull()
   })
