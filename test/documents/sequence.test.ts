@@ -20,7 +20,10 @@ const linesOf = (diagram: string): string[] =>
     .filter((line) => !isBareAcknowledgement(line))
 
 describe.runIf(isTried(whyNotNative ?? whyNoCapture))('what is captured', () => {
-  it('is what docs/design.md shows, bare acknowledgements aside (else: npm run docs:pictures)', async () => {
+  // On a loaded machine the kernel may put off what it does about segments: then a FIN comes after its response was read.
+  it('is what docs/design.md shows, bare acknowledgements aside (else: npm run docs:pictures)', {
+    retry: 2,
+  }, async () => {
     const design = readFileSync(new URL('../../docs/design.md', import.meta.url), 'utf8')
     const [, block = ''] = design.split(new RegExp(`<!-- .*generated: ${sequenceBlock}.* -->`))
     expect(linesOf(await recordSequence())).toEqual(linesOf(block))
