@@ -33,8 +33,16 @@ const directory = fileURLToPath(new URL('results/', import.meta.url))
 export async function writeResults(results, path) {
   const target = path ?? join(directory, `${results.environment.date?.replaceAll(':', '-')}.json`)
   await mkdir(dirname(target), { recursive: true })
-  await writeFile(target, `${JSON.stringify(results, null, 2)}\n`)
+  await writeFile(target, `${stringify(results)}\n`)
   return target
+}
+
+/** A line for each round, not five. @param {Results} results */
+function stringify(results) {
+  return JSON.stringify(results, null, 2).replace(/\{[^{}]*\}/g, (text) => {
+    const line = text.replace(/\s+/g, ' ')
+    return line.length <= 120 ? line : text
+  })
 }
 
 /**

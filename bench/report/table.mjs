@@ -68,7 +68,7 @@ function ratio(spread, base) {
  * @param {number} value
  * @param {number} digits
  */
-function grouped(value, digits) {
+export function grouped(value, digits) {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 

@@ -1,7 +1,9 @@
 /** What `npm run docs:pictures` writes, each document as it should be. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { whyNoCapture } from '../../test/support/capture.js'
 import { withBlock } from './generated-block.mjs'
+import { recordSequence, sequenceBlock } from './sequence.js'
 import { stateDiagrams } from './state-diagrams.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -18,6 +20,11 @@ function rewrite(path: string, change: (text: string) => string): void {
   console.log(`${path}: ${after === before ? 'as it was' : 'written'}`)
 }
 
-export function writePictures(): void {
-  rewrite('docs/design.md', withStateDiagrams)
+export async function writePictures(): Promise<void> {
+  const sequence = whyNoCapture === null ? await recordSequence() : null
+  if (sequence === null) console.log(`docs/design.md: '${sequenceBlock}' stays as it is: ${whyNoCapture}`)
+  rewrite('docs/design.md', (design) => {
+    const written = withStateDiagrams(design)
+    return sequence === null ? written : withBlock(written, sequenceBlock, sequence)
+  })
 }

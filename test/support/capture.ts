@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 
 export interface Segment {
+  /** CLOCK_REALTIME, in nanoseconds. */
+  timeNs: bigint
   sourcePort: number
   destinationPort: number
   /** As it is on the wire, modulo 2^32. */
@@ -28,7 +30,16 @@ function findReason(): string | null {
   return status === 0 ? null : `tshark may not capture: ${stderr.trim().split('\n').at(-1)}`
 }
 
-const FIELDS = ['udp.dstport', 'udp.length', 'tcp.srcport', 'tcp.dstport', 'tcp.flags', 'tcp.len', 'tcp.seq_raw']
+const FIELDS = [
+  'udp.dstport',
+  'udp.length',
+  'tcp.srcport',
+  'tcp.dstport',
+  'tcp.flags',
+  'tcp.len',
+  'tcp.seq_raw',
+  'frame.time_epoch',
+]
 const PROBE_INTERVAL_MS = 20
 
 /** A running capture of the TCP segments from and to one port. */
@@ -109,7 +120,7 @@ export class Capture {
   }
 
   #receive(line: string): void {
-    const [udpPort, udpLength, sourcePort, destinationPort, flags, length, sequence] = line.split(',')
+    const [udpPort, udpLength, sourcePort, destinationPort, flags, length, sequence, seconds] = line.split(',')
     if (udpPort !== '') {
       // The header is counted, too.
       this.#marks.add(Number(udpLength) - 8)
@@ -118,6 +129,7 @@ export class Capture {
     }
     const bits = Number(flags)
     this.#segments.push({
+      timeNs: BigInt(seconds!.replace('.', '')),
       sourcePort: Number(sourcePort),
       destinationPort: Number(destinationPort),
       fin: (bits & 0x01) !== 0,

@@ -1,0 +1,158 @@
+/*
+ * Results as the generated parts of docs/benchmarks.md.
+ */
+
+import { baselineName, clientNamed, isMeasuredWith } from '../clients/index.mjs'
+import { bulkBytes, loadNamed } from '../loads.mjs'
+import { comparedLoads } from '../published-set.mjs'
+import { comparison, judge, summaryIn } from './judge.mjs'
+import { labelOf } from './labels.mjs'
+import { grouped } from './table.mjs'
+import { targets } from './target-list.mjs'
+
+/**
+ * @typedef {import('../results.mjs').Results} Results
+ * @typedef {import('../published.mjs').Published} Published
+ * @typedef {import('./statistics.mjs').Spread} Spread
+ */
+
+/**
+ * @param {readonly string[][]} rows the first is the head
+ * @param {number} textColumns how many columns, from the first, are text
+ */
+function table(rows, textColumns) {
+  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)))
+  /** @type {(row: string[]) => string} */
+  const line = (row) =>
+    `| ${row.map((cell, column) => (column < textColumns ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(' | ')} |`
+  const rule = widths.map((width, column) => (column < textColumns ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
+  const [head, ...body] = rows
+  return [head, rule, ...body].map(line).join('\n')
+}
+
+/**
+ * @param {Results} results
+ * @param {string} load
+ * @returns {string[]} the clients that have something to say about this load
+ */
+export function measuredClients(results, load) {
+  const { clients = [] } = results.loads.find(({ name }) => name === load) ?? {}
+  return clients.map(({ name }) => name).filter((name) => isMeasuredWith(clientNamed(name), loadNamed(load)))
+}
+
+/**
+ * @param {Spread} spread
+ * @param {number} scale
+ * @param {number} digits
+ */
+function spreadCells({ median, min, max }, scale, digits) {
+  const text = (/** @type {number} */ value) => grouped(value * scale, digits)
+  return [text(median), `${text(min)}-${text(max)}`]
+}
+
+/** @param {Spread} spread @param {Spread | undefined} base */
+const ratio = (spread, base) => (base === undefined ? '' : `${(spread.median / base.median).toFixed(2)}x`)
+
+/**
+ * @param {Results} results
+ * @param {string} load
+ */
+function loadTable(results, load) {
+  const { bulk } = loadNamed(load)
+  const [cpuUnit, rateUnit] = bulk ? ['CPU ms/request', 'MB/s'] : ['CPU us/request', 'requests/s']
+  const base = summaryIn(results, load, baselineName)
+  const rows = measuredClients(results, load).map((name) => {
+    const summary = summaryIn(results, load, name)
+    if (summary === undefined) return [labelOf(name), 'failed', '', '', '', '', '']
+    const { cpuSecondsPerRequest: cpu, requestsPerSecond: rate } = summary
+    return [
+      labelOf(name),
+      ...spreadCells(cpu, bulk ? 1e3 : 1e6, 1),
+      ratio(cpu, base?.cpuSecondsPerRequest),
+      ...spreadCells(rate, bulk ? bulkBytes / 1e6 : 1, 0),
+      ratio(rate, base?.requestsPerSecond),
+    ]
+  })
+  return table([['client', cpuUnit, 'range', 'ratio', rateUnit, 'range', 'ratio'], ...rows], 1)
+}
+
+/** @param {Published} published */
+function machineTables({ runs, main }) {
+  const { undici, koffi, upstream, wrk, kernel, machine } = main.environment
+  const facts = Object.entries({ machine, kernel, 'upstream, one worker': upstream, undici, koffi, wrk })
+  const rows = runs.map(({ environment, options }) => [
+    `${environment.node?.slice(1)}`,
+    `${environment['built-in undici']}`,
+    `${environment.date?.slice(0, 16).replace('T', ' ')}`,
+    `${options.rounds} of ${options.seconds} s`,
+    `\`${environment['command line']}\``,
+  ])
+  // As they are made for a look at this page.
+  const isPreview = runs.some(({ options }) => options.rounds * options.seconds < 2)
+  return [
+    ...(isPreview
+      ? ['**These results come from very short rounds. They show what this page looks like, and no more.**']
+      : []),
+    table([['', ''], ...facts.map(([name, value]) => [name, value ?? ''])], 2),
+    table([['Node.js', 'its built-in undici', 'date (UTC)', 'rounds', 'command'], ...rows], 5),
+  ].join('\n\n')
+}
+
+/**
+ * What each step from undici's Agent to all of ours saves, of the CPU time of a request.
+ *
+ * @param {Published} published
+ */
+function splitTable({ all }) {
+  const us = (/** @type {number | undefined} */ value) => (value === undefined ? '-' : grouped(value, 1))
+  const rows = comparedLoads.flatMap((load) =>
+    all.map((results) => {
+      /** @param {string} name */
+      const cpu = (name) => {
+        const summary = measuredClients(results, load).includes(name) ? summaryIn(results, load, name) : undefined
+        return summary === undefined ? undefined : summary.cpuSecondsPerRequest.median * 1e6
+      }
+      const [agent, net, off, whole] = ['undici-agent', 'recycling-net', 'recycling-off', 'recycling'].map(cpu)
+      /** @param {number=} from @param {number=} to */
+      const saved = (from, to) => (from === undefined || to === undefined ? undefined : from - to)
+      return [
+        load,
+        `${results.environment.node?.slice(1)}`,
+        us(agent),
+        us(net),
+        us(off),
+        us(whole),
+        us(saved(agent, net)),
+        // Where connections persist there is nothing to recycle: all of it is the native path.
+        us(saved(net, off ?? whole)),
+        us(saved(off, whole)),
+        whole === undefined || agent === undefined ? '' : `${(agent / whole).toFixed(1)}x`,
+      ]
+    }),
+  )
+  const head = ['load', 'Node.js', 'undici Agent', "`transport: 'net'`", "`recycle: 'off'`", 'RecyclingAgent']
+  return table([[...head, 'the engine saves', 'the native path saves', 'recycling saves', 'in all'], ...rows], 2)
+}
+
+/** @param {Published} published */
+function targetTable({ main }) {
+  const rows = targets.map((target) => {
+    const { measured, verdict } = judge(main, target)
+    return [target.load, comparison(target, labelOf(target.than)), `${target.factor}x`, measured, verdict]
+  })
+  return table([['load', 'comparison', 'target', 'measured', ''], ...rows], 2)
+}
+
+/**
+ * @param {Published} published
+ * @returns {[block: string, content: string][]}
+ */
+export function benchmarkBlocks(published) {
+  const { main } = published
+  return [
+    ['machine and commands', machineTables(published)],
+    ['split', splitTable(published)],
+    ['targets', targetTable(published)],
+    ...main.loads.map(({ name }) => /** @type {[string, string]} */ ([`load ${name}`, loadTable(main, name)])),
+  ]
+}

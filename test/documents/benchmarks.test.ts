@@ -1,0 +1,102 @@
+/** docs/benchmarks.md and its charts show what the published results give, and nothing else. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const published = `${root}bench/published/`
+const files = readdirSync(published)
+
+interface Spread {
+  median: number
+  min: number
+  max: number
+}
+
+interface Results {
+  environment: Record<string, string>
+  options: { rounds: number }
+  loads: {
+    name: string
+    clients: {
+      name: string
+      error?: string
+      rounds: { requests: number; seconds: number; cpuSeconds: number }[]
+      summary?: { cpuSecondsPerRequest: Spread; requestsPerSecond: Spread }
+    }[]
+  }[]
+}
+
+const read = (file: string): Results => JSON.parse(readFileSync(published + file, 'utf8'))
+
+/** Asks which documents are not up to date with these results; those of bench/published/ if there are none. */
+function check(paths: string[] = []): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const args = [`${root}bench/charts.mjs`, '--check', ...paths]
+    const child = execFile(process.execPath, args, (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr })
+    })
+  })
+}
+
+it('docs/benchmarks.md and docs/pictures/ are what the published results give (else: npm run docs:pictures)', async () => {
+  expect(await check()).toEqual({ code: 0, stdout: '', stderr: '' })
+})
+
+it('a result that changes is seen in its table and in its chart', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'recycling-agent-published-'))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
+  const paths = files.map((file) => {
+    const results = read(file)
+    for (const load of results.loads) {
+      if (load.name !== 'keepalive-1') continue
+      for (const { summary } of load.clients) summary!.requestsPerSecond.median *= 1.5
+    }
+    const path = join(directory, file)
+    writeFileSync(path, JSON.stringify(results))
+    return path
+  })
+  const { code, stdout } = await check(paths)
+  expect(code).toBe(1)
+  expect(stdout.match(/^docs\/\S+/gm)).toEqual(['docs/benchmarks.md', 'docs/pictures/keepalive-1.svg'])
+})
+
+it('docs/pictures/ holds the pictures that docs/benchmarks.md shows, and no other', () => {
+  const text = readFileSync(`${root}docs/benchmarks.md`, 'utf8')
+  const shown = [...text.matchAll(/\]\(pictures\/([^)]+)\)/g)].map(([, name]) => name!)
+  expect(shown.sort()).toEqual(readdirSync(`${root}docs/pictures`).sort())
+})
+
+describe.each(files)('bench/published/%s', (file) => {
+  const { environment, options, loads } = read(file)
+  const clients = loads.flatMap((load) => load.clients)
+
+  it('says where it comes from, and by which command', () => {
+    expect(environment).toMatchObject({
+      node: expect.stringMatching(/^v\d+\./),
+      upstream: expect.stringMatching(/nginx/),
+    })
+    expect(environment['command line']).toMatch(new RegExp(`^npm run bench -- .* --json=bench/published/${file}$`))
+  })
+
+  it('has all rounds of every client, and none that failed', () => {
+    expect(clients.filter(({ error }) => error !== undefined)).toEqual([])
+    expect(clients.map(({ rounds }) => rounds.length)).toEqual(clients.map(() => options.rounds))
+  })
+
+  it('has summaries that are those of the rounds', () => {
+    for (const { rounds, summary } of clients) {
+      const cpu = rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests).sort((a, b) => a - b)
+      const rate = rounds.map(({ seconds, requests }) => requests / seconds).sort((a, b) => a - b)
+      const spread = (values: number[]): Spread => {
+        const middle = (values.length - 1) / 2
+        const median = (values[Math.floor(middle)]! + values[Math.ceil(middle)]!) / 2
+        return { median, min: values[0]!, max: values.at(-1)! }
+      }
+      expect(summary).toEqual({ cpuSecondsPerRequest: spread(cpu), requestsPerSecond: spread(rate) })
+    }
+  })
+})
