@@ -1,20 +1,8 @@
-/** The documents say what is there: every test and every file that they name exists. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+/** The documents say what is there: every test, every file and every heading that they name exists. */
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
 import { describe, expect, it } from 'vitest'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-const documents = [
-  'README.md',
-  'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  'SECURITY.md',
-  ...readdirSync(join(root, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-]
+import { documents, fragmentsOf, linksOf, proseOf, read, root } from '../support/markdown.js'
 
 /** Rows of tables whose last column is headed `test`. */
 function rowsWithTests(text: string): string[] {
@@ -36,8 +24,23 @@ describe.each(documents)('%s', (document) => {
   const text = read(document)
 
   it('links to files that are there', () => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link]) => link!)
-    expect(links.filter((link) => !existsSync(join(root, dirname(document), link)))).toEqual([])
+    const paths = linksOf(document).map((link) => link.replace(/#.*/, ''))
+    expect(paths.filter((path) => !existsSync(join(root, dirname(document), path)))).toEqual([])
+  })
+
+  it('links to headings that are there', () => {
+    const missing = linksOf(document).filter((link) => {
+      const [path, fragment] = link.split('#')
+      if (fragment === undefined) return false
+      const target = path === '' ? document : normalize(join(dirname(document), path!))
+      return !fragmentsOf(target).includes(fragment)
+    })
+    expect(missing).toEqual([])
+  })
+
+  it('names files that are there', () => {
+    const paths = [...proseOf(document).matchAll(/`((?:src|test|bench|docs|examples|build|\.ci)\/[\w./-]*)`/g)]
+    expect(paths.map(([, path]) => path!).filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
 
   it('names in each row of a table with tests one that is there', () => {
