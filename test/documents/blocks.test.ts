@@ -170,6 +170,18 @@ describe('sh', () => {
     },
   )
 
+  it('CONTRIBUTING.md names every script that is not a part of another one', () => {
+    const parts = ['build', 'prepack', 'test:watch']
+    const named = read('CONTRIBUTING.md')
+    const unnamed = Object.keys(scripts).filter(
+      (script) =>
+        !parts.includes(script) &&
+        !script.startsWith('docs:') &&
+        !new RegExp(`npm (run )?${script}(?![\\w:-])`).test(named),
+    )
+    expect(unnamed).toEqual([])
+  })
+
   it.each(documents)('so do the commands in the text of %s', (document) => {
     const commands = [...read(document).matchAll(/`([^`\n]+)`/g)].map(([, command]) => command!)
     expect(commands.flatMap(missingIn)).toEqual([])
