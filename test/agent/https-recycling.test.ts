@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
+import { EPOLL_CTL_ADD } from '../../src/sys/constants.js'
 import { native } from '../../src/sys/native.js'
+import { ownedDescriptors } from '../../src/sys/owned-descriptors.js'
 import { EMFILE } from '../../src/sys/system-error.js'
 import { Authority, type Certificate, selfSigned } from '../support/certificates.js'
 import { countDescriptors } from '../support/descriptors.js'
@@ -210,6 +212,34 @@ describe('no descriptor is lost', () => {
       await quiet(agent)
     }
     expect(agent.stats.sockets).toMatchObject({ fresh: 1, recycled: 4, aborted: 5, idle: 1 })
+  })
+
+  it('when Node does not take the duplicate: the request fails as open does', async () => {
+    const { origin } = await rawServer(closing, { secure: certificate })
+    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    // The first socket of a thread is made in another way.
+    expect(await get(agent, origin)).toBe('secret')
+    await quiet(agent)
+    vi.spyOn(ownedDescriptors(), 'giveTo').mockReturnValueOnce(-EMFILE)
+    await expect(get(agent, origin)).rejects.toMatchObject({ code: 'EMFILE', syscall: 'open', message: 'open EMFILE' })
+    expect(agent.stats.sockets).toMatchObject({ fresh: 1, leased: 0, idle: 1 })
+    expect(await get(agent, origin)).toBe('secret')
+  })
+
+  it('when there is no room for it in the epoll set any more: it is closed', async () => {
+    const { origin } = await rawServer(closing, { secure: certificate })
+    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const table = native()
+    const { epollControl } = table
+    let additions = 0
+    vi.spyOn(table, 'epollControl').mockImplementation((epollFd, operation, fd, event) => {
+      const isRefused = operation === EPOLL_CTL_ADD && ++additions === 2
+      return isRefused ? -1 : epollControl(epollFd, operation, fd, event)
+    })
+    expect(await get(agent, origin)).toBe('secret')
+    await quiet(agent)
+    expect(agent.stats.sockets).toMatchObject({ fresh: 1, closed: 1, leased: 0, idle: 0 })
+    expect(await get(agent, origin)).toBe('secret')
   })
 
   it('when there is none for the duplicate: the request fails as dup(2) does', async () => {

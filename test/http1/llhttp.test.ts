@@ -44,6 +44,22 @@ describe('receiveWindow', () => {
     expect(parser.contentLength).toBe(3)
     for (const borrowed of parsers) borrowed.giveBack()
   })
+
+  it("may move before a head's framing is read", () => {
+    expect(parse(head('HTTP/1.1 200 OK', 'content-length: 3'))).toBe(Outcome.Head)
+    const before = receiveWindow()
+    const parsers: Parser[] = []
+    // Without asking for the window, which would find it again.
+    while (before.length > 0 && parsers.length < 100_000) parsers.push(Parser.borrow())
+    expect(before).toHaveLength(0)
+    const { contentLength, isChunked, hasTransferEncoding } = parser
+    expect({ contentLength, isChunked, hasTransferEncoding }).toEqual({
+      contentLength: 3,
+      isChunked: false,
+      hasTransferEncoding: false,
+    })
+    for (const borrowed of parsers) borrowed.giveBack()
+  })
 })
 
 describe('Parser', () => {

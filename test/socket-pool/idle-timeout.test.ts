@@ -61,3 +61,15 @@ it('they are kept for ever with 0', () => {
   vi.advanceTimersByTime(10 ** 9)
   expect(pool.stats.idle).toBe(3)
 })
+
+it('no timer is armed while all of them are leased, nor when the pool is closed', () => {
+  poolWith({ idleSocketTimeout: 500 })
+  use()
+  const descriptor = pool.lease(peer)
+  vi.advanceTimersByTime(500)
+  expect(vi.getTimerCount()).toBe(0)
+  pool.release(descriptor)
+  expect(vi.getTimerCount()).toBe(1)
+  pool.close()
+  expect(vi.getTimerCount()).toBe(0)
+})

@@ -155,60 +155,6 @@ describe('a socket of the pool', () => {
   })
 })
 
-describe('idleSocketTimeout', () => {
-  beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  })
-
-  afterEach(() => {
-    vi.useRealTimers()
-  })
-
-  it('closes what is idle when nothing was leased again for so long', () => {
-    const pool = createPool({ idleSocketTimeout: 1000 })
-    pool.release(pool.lease(loopback))
-    vi.advanceTimersByTime(999)
-    expect(pool.stats).toMatchObject({ idle: 1, closed: 0 })
-    vi.advanceTimersByTime(1)
-    expect(pool.stats).toMatchObject({ idle: 0, closed: 1 })
-    expect(vi.getTimerCount()).toBe(0)
-  })
-
-  it('begins anew when something was', () => {
-    const pool = createPool({ idleSocketTimeout: 1000 })
-    for (let i = 0; i < 2; i++) {
-      pool.release(pool.lease(loopback))
-      vi.advanceTimersByTime(999)
-    }
-    // The first time is up; one was recycled meanwhile.
-    vi.advanceTimersByTime(1)
-    expect(pool.stats).toMatchObject({ idle: 1, recycled: 1, closed: 0 })
-    vi.advanceTimersByTime(1000)
-    expect(pool.stats).toMatchObject({ idle: 0, closed: 1 })
-  })
-
-  it('waits for nothing while everything is leased', () => {
-    const pool = createPool({ idleSocketTimeout: 1000 })
-    pool.release(pool.lease(loopback))
-    const descriptor = pool.lease(loopback)
-    vi.advanceTimersByTime(1000)
-    expect(vi.getTimerCount()).toBe(0)
-    pool.release(descriptor)
-    expect(vi.getTimerCount()).toBe(1)
-    expect(pool.stats).toMatchObject({ idle: 1, closed: 0 })
-  })
-
-  it.each([
-    ['of 0 is none', { idleSocketTimeout: 0 }],
-    ['is over when the pool is closed', { idleSocketTimeout: 1000 }],
-  ])('%s', (_what, options) => {
-    const pool = createPool(options)
-    pool.release(pool.lease(loopback))
-    if (options.idleSocketTimeout > 0) pool.close()
-    expect(vi.getTimerCount()).toBe(0)
-  })
-})
-
 describe('a TCP socket, one connection after the other', () => {
   const CYCLES = 20
 
