@@ -4,7 +4,7 @@ import { llhttpWasmForVite } from './build/llhttp-wasm.js'
 import { undiciUnderTest } from './build/undici-under-test.js'
 
 /** Layers that know nothing but descriptors, and what does not depend on how bytes are carried. */
-const ALIKE_OVER_NET = ['sys', 'socket-pool', 'reactor', 'collections', 'documents', 'package', 'bench']
+const ALIKE_OVER_NET = ['sys', 'socket-pool', 'reactor', 'structures', 'documents', 'package', 'bench']
 const isNative = process.env.RECYCLING_AGENT_TRANSPORT !== 'net'
 const excluded = isNative ? [] : ALIKE_OVER_NET.map((folder) => `test/${folder}/**`)
 if (!isNative) console.info(`not tried with net sockets: ${excluded.join(', ')}`)

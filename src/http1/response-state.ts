@@ -2,6 +2,7 @@
  * Where a connection is in the responses it reads. This table is the whole truth: nothing changes state but through
  * {@link nextState}, and a step that is not in the table is a bug of ours, not of the peer.
  */
+import { type StateTable, stepsOf } from '../structures/state-table.js'
 
 export type ResponseState =
   /** Between messages, or within a head. */
@@ -30,7 +31,7 @@ export type ResponseStep =
   /** The peer's FIN, a protocol error, or our own decision to read no further. */
   | 'close'
 
-const table: Readonly<Record<ResponseState, Readonly<Partial<Record<ResponseStep, ResponseState>>>>> = {
+const table: StateTable<ResponseState, ResponseStep> = {
   head: {
     informational: 'head',
     sized: 'sized',
@@ -53,8 +54,5 @@ export function nextState(state: ResponseState, step: ResponseStep): ResponseSta
   return next
 }
 
-/** Every allowed step, for the tests and for the documentation's diagram. */
-export const responseSteps: ReadonlyArray<readonly [from: ResponseState, step: ResponseStep, to: ResponseState]> =
-  Object.entries(table).flatMap(([from, steps]) =>
-    Object.entries(steps).map(([step, to]) => [from as ResponseState, step as ResponseStep, to] as const),
-  )
+/** Every allowed step. */
+export const responseSteps = stepsOf(table)

@@ -2,6 +2,7 @@
  * How far a connection's life has come. This table is the whole truth: nothing changes the phase but through
  * {@link nextPhase}, and a step that is not in the table is a bug of ours, not of the peer.
  */
+import { type StateTable, stepsOf } from '../structures/state-table.js'
 
 export type ConnectionPhase =
   /** There is no wire yet. */
@@ -24,7 +25,7 @@ export type ConnectionStep =
   /** Upgrade or CONNECT: the wire is somebody else's from now on. */
   | 'tunnel'
 
-const table: Readonly<Record<ConnectionPhase, Readonly<Partial<Record<ConnectionStep, ConnectionPhase>>>>> = {
+const table: StateTable<ConnectionPhase, ConnectionStep> = {
   connecting: { connected: 'open', failed: 'closed', self: 'closed', abort: 'closed' },
   open: { peer: 'closed', self: 'closed', abort: 'closed', tunnel: 'closed' },
   closed: {},
@@ -37,9 +38,5 @@ export function nextPhase(phase: ConnectionPhase, step: ConnectionStep): Connect
   return next
 }
 
-/** Every allowed step, for the tests and for the documentation's diagram. */
-export const connectionSteps: ReadonlyArray<
-  readonly [from: ConnectionPhase, step: ConnectionStep, to: ConnectionPhase]
-> = Object.entries(table).flatMap(([from, steps]) =>
-  Object.entries(steps).map(([step, to]) => [from as ConnectionPhase, step as ConnectionStep, to] as const),
-)
+/** Every allowed step. */
+export const connectionSteps = stepsOf(table)

@@ -4,7 +4,7 @@
  *
  * Invariant: whatever can take a request is in here. The reverse does not hold: what cannot is dropped when it comes up.
  */
-import { Link } from '../collections/linked-list.js'
+import { Link } from '../structures/linked-list.js'
 
 /** A connection as its pool sees it: the member of a list of all, and at times of the heap below. */
 export abstract class PooledConnection<C extends PooledConnection<C, R>, R> extends Link<C> {

@@ -5,9 +5,9 @@
  */
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
-import { LinkedList } from '../collections/linked-list.js'
 import { ClientDestroyedError } from '../errors.js'
 import { Request, type RequestTracker } from '../request/request.js'
+import { LinkedList } from '../structures/linked-list.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'

@@ -9,7 +9,7 @@
  * already arrived. When a timer fires late, because the event loop was blocked, the readiness that waits in the kernel
  * is handled first, and only what still stands then expires.
  */
-import { Link, LinkedList } from '../collections/linked-list.js'
+import { Link, LinkedList } from '../structures/linked-list.js'
 import { inRootContext, type Scheduler, type Task, throwLater } from './scheduler.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */

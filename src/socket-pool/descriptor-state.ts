@@ -2,6 +2,7 @@
  * Whose a descriptor of the pool is. This table is the whole truth: nothing changes the state but through
  * {@link Descriptor.move}, and a step that is not in the table is a bug of ours.
  */
+import { type StateTable, stepsOf } from '../structures/state-table.js'
 
 /** See {@link Descriptor}. */
 export type DescriptorState =
@@ -29,7 +30,7 @@ export type DescriptorStep =
   /** Closed while idle: there were too many, none was needed for long, or the pool was closed. */
   | 'evict'
 
-const table: Readonly<Record<DescriptorState, Readonly<Partial<Record<DescriptorStep, DescriptorState>>>>> = {
+const table: StateTable<DescriptorState, DescriptorStep> = {
   leased: { release: 'idle', abort: 'idle', lend: 'lent', discard: 'closed', 'hand over': 'closed' },
   lent: { 'take back': 'leased', discard: 'closed' },
   idle: { lease: 'leased', evict: 'closed' },
@@ -41,9 +42,5 @@ export function nextState(state: DescriptorState, step: DescriptorStep): Descrip
   return table[state][step]
 }
 
-/** Every allowed step, for the tests and for the documentation's diagram. */
-export const descriptorSteps: ReadonlyArray<
-  readonly [from: DescriptorState, step: DescriptorStep, to: DescriptorState]
-> = Object.entries(table).flatMap(([from, steps]) =>
-  Object.entries(steps).map(([step, to]) => [from as DescriptorState, step as DescriptorStep, to] as const),
-)
+/** Every allowed step. */
+export const descriptorSteps = stepsOf(table)

@@ -1,5 +1,5 @@
 /** One file descriptor of the pool and everything that is known about it. Only the pool moves it between its states. */
-import { Link } from '../collections/linked-list.js'
+import { Link } from '../structures/linked-list.js'
 import { type DescriptorState, type DescriptorStep, nextState } from './descriptor-state.js'
 import type { Peer } from './peer.js'
 

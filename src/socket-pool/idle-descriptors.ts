@@ -2,7 +2,7 @@
  * The descriptors that wait for their next lease: a stack per peer, so that the warmest goes out first, and one list
  * over all of them, least recently released first, for eviction.
  */
-import { LinkedList } from '../collections/linked-list.js'
+import { LinkedList } from '../structures/linked-list.js'
 import type { Descriptor } from './descriptor.js'
 
 /** Up to so many peers may have an empty stack: making a new one for each lease costs more. */

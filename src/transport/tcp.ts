@@ -1,9 +1,10 @@
 /** What all connections of one agent that live on descriptors of its pool share. */
-import { Link, LinkedList } from '../collections/linked-list.js'
+
 import { Deadline, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
+import { Link, LinkedList } from '../structures/linked-list.js'
 import { Closings } from './closings.js'
 
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */

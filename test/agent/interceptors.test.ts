@@ -1,13 +1,11 @@
-/** undici's interceptors over the dispatcher: what they see of it is what they see of undici's Agent. */
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { cacheStores, type Dispatcher, fetch, interceptors, RetryAgent, request } from 'undici'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { dispatchers, expectNoDescriptorLeft } from '../support/dispatchers.js'
+import { listenDuringTest } from '../support/local-server.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 import { type SelfSigned, selfSigned } from '../support/self-signed.js'
 
@@ -45,14 +43,7 @@ async function serve(
     answer(one, response, seen.push(one) - 1)
   }
   const server = isSecure ? createSecureServer(certificate, listener) : createServer(listener)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listenDuringTest(server)
   return { origin: `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}`, port, seen }
 }
 

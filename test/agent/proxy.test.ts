@@ -1,12 +1,11 @@
-/** undici's ProxyAgent, to whose factories RecyclingPool is given, through a real proxy. */
-import { once } from 'node:events'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { type Dispatcher, EnvHttpProxyAgent, fetch, ProxyAgent, request, upgrade } from 'undici'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { RecyclingPool, type RecyclingPoolOptions } from '../../src/index.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
+import { listenDuringTest } from '../support/local-server.js'
 import { startProxy } from '../support/proxy.js'
 import { ok, type RawPeer, rawServer } from '../support/raw-server.js'
 import { type SelfSigned, selfSigned } from '../support/self-signed.js'
@@ -39,14 +38,7 @@ async function echo(peer: RawPeer): Promise<void> {
 /** Answers with what it gets. */
 async function secureOrigin(): Promise<string> {
   const server = createSecureServer(certificate, (incoming, response) => incoming.pipe(response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `https://127.0.0.1:${await listenDuringTest(server)}`
 }
 
 interface Pools {

@@ -13,6 +13,7 @@ import {
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type ServerOptions, type WebSocket as ServerSocket, WebSocketServer } from 'ws'
 import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { listenDuringTest } from '../support/local-server.js'
 import { type SelfSigned, selfSigned } from '../support/self-signed.js'
 
 let certificate: SelfSigned
@@ -262,14 +263,7 @@ function useGlobally<D extends Dispatcher>(dispatcher: D): D {
 }
 
 async function serveEvents(listener: RequestListener): Promise<string> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${await listenDuringTest(createServer(listener))}`
 }
 
 describe.each(dispatchers)("undici's EventSource through %s", (_name, make) => {

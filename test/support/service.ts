@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { listenDuringTest } from './local-server.js'
 
 /** A request, in a form that does not depend on who sent it when. */
 export interface SeenRequest {
@@ -68,14 +68,7 @@ export async function startService(
   })
   server.on('connection', () => connections++)
   server.on('clientError', (_error, socket) => socket.destroy())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listenDuringTest(server)
   return {
     origin: `http://127.0.0.1:${port}`,
     port,

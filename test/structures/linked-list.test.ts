@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Link, LinkedList } from '../../src/collections/linked-list.js'
+import { Link, LinkedList } from '../../src/structures/linked-list.js'
 
 class Member extends Link<Member> {
   readonly name: number
