@@ -1,6 +1,7 @@
 /** Limits of what is received, of what one connection carries, and of how many there are. */
 import { describe, expect, it } from 'vitest'
 import { undiciMajor } from '../../build/undici-under-test.js'
+import type { RecyclingAgentOptions } from '../../src/index.js'
 import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, rawServer } from '../support/raw-server.js'
@@ -174,23 +175,26 @@ describe.each(dispatchers)('%s', (name, make) => {
   })
 })
 
-it('forgets origins that it has nothing to do with any more, for maxOrigins as for memory', async () => {
-  const { port, peers } = await rawServer(async (peer) => {
-    await peer.request()
-    peer.socket.end(ok('ok', 'connection: close\r\n'))
-  })
-  const lookup = (_host: string, _options: object, done: (error: null, addresses: object[]) => void): void =>
-    done(null, [{ address: '127.0.0.1', family: 4 }])
-  const agent = recyclingAgent({ maxOrigins: 1, connect: { lookup: lookup as never } })
-  // Twice as many as it remembers before it looks for some to forget.
-  for (let i = 0; i < 130; i++) {
-    const { handler, done } = recording('new')
-    agent.dispatch({ origin: `http://${i}.test:${port}`, path: '/', method: 'GET' }, handler)
-    expect((await done).at(-1)).toEqual(['end', []])
-    while (Object.keys(agent.stats).length > 0) await new Promise((resolve) => setImmediate(resolve))
-  }
-  expect(peers).toHaveLength(130)
-})
+it.each([1, undefined])(
+  'forgets origins that it has nothing to do with any more (maxOrigins: %s)',
+  async (maxOrigins) => {
+    const { port, peers } = await rawServer(async (peer) => {
+      await peer.request()
+      peer.socket.end(ok('ok', 'connection: close\r\n'))
+    })
+    const lookup = (_host: string, _options: object, done: (error: null, addresses: object[]) => void): void =>
+      done(null, [{ address: '127.0.0.1', family: 4 }])
+    const agent = recyclingAgent({ maxOrigins, connect: { lookup: lookup as never } } as RecyclingAgentOptions)
+    // Twice as many as it remembers before it looks for some to forget.
+    for (let i = 0; i < 130; i++) {
+      const { handler, done } = recording('new')
+      agent.dispatch({ origin: `http://${i}.test:${port}`, path: '/', method: 'GET' }, handler)
+      expect((await done).at(-1)).toEqual(['end', []])
+      while (Object.keys(agent.stats).length > 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(peers).toHaveLength(130)
+  },
+)
 
 it('takes both forms of an origin for the same one', async () => {
   const { origin, peers } = await rawServer(answering(ok()))
