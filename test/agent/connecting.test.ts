@@ -164,7 +164,7 @@ itNative('keeps the descriptor of a connection that has ended for the next one',
 })
 
 // Node's net wants to be told.
-it('finds a family by the address where a resolver does not name it', async () => {
+itNative('finds a family by the address where a resolver does not name it', async () => {
   const { port } = await rawServer(answering(ok()))
   const lookup = (_host: string, _options: object, done: (error: null, address: string) => void): void =>
     done(null, '127.0.0.1')

@@ -60,45 +60,6 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect(server.requests).toEqual([])
   })
 
-  it('warns of a stream with more than announced when strictContentLength is off, and sends all of it', async () => {
-    const server = await rawServer(async (peer) => {
-      await peer.received(/\r\n\r\nmore than that/)
-      peer.write(ok())
-    })
-    const warned = once(process, 'warning')
-    const { handler, done } = recording('new')
-    const body = Readable.from(['more ', 'than that'])
-    const headers = { 'content-length': '5' }
-    make({ strictContentLength: false }).dispatch({ ...post, origin: server.origin, headers, body }, handler)
-    expect((await done).find(([name]) => name === 'head')?.[1]).toBe(200)
-    expect(await warned).toMatchObject([{ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' }])
-  })
-
-  it.each(['data', 'end'] as const)(
-    "sends nothing more when a listener for the stream's '%s' has aborted",
-    async (on) => {
-      const server = await rawServer(() => {})
-      const body = new Readable({ read() {} })
-      let flow: Flow
-      const recorded = recording('new', {
-        start(control) {
-          flow = control
-          setImmediate(() => {
-            body.push('piece')
-            body.push(null)
-          })
-        },
-      })
-      // It hears of the event before the pump does.
-      body.on(on, () => flow.abort())
-      make().dispatch({ ...post, origin: server.origin, body }, recorded.handler)
-      expect((await recorded.done).at(-1)).toEqual(aborted)
-      const peer = await server.peer(0)
-      await peer.ended()
-      expect(peer.pending).not.toMatch(on === 'data' ? /piece/ : /\r\n0\r\n/)
-    },
-  )
-
   it('does not send the promised chunk of an iterable whose request was aborted meanwhile', async () => {
     const server = await rawServer(() => {})
     const chunk = settable<string>()
@@ -139,6 +100,46 @@ describe.each(dispatchers)('%s', (_name, make) => {
     expect(recorded.events.filter(([name]) => name === 'error')).toHaveLength(1)
   })
 })
+
+// undici 8 does these two in another way than undici 7.
+it('warns of a stream with more than announced when strictContentLength is off, and sends all of it', async () => {
+  const server = await rawServer(async (peer) => {
+    await peer.received(/\r\n\r\nmore than that/)
+    peer.write(ok())
+  })
+  const warned = once(process, 'warning')
+  const { handler, done } = recording('new')
+  const body = Readable.from(['more ', 'than that'])
+  const headers = { 'content-length': '5' }
+  recyclingAgent({ strictContentLength: false }).dispatch({ ...post, origin: server.origin, headers, body }, handler)
+  expect((await done).find(([name]) => name === 'head')?.[1]).toBe(200)
+  expect(await warned).toMatchObject([{ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' }])
+})
+
+it.each(['data', 'end'] as const)(
+  "sends nothing more when a listener for the stream's '%s' has aborted",
+  async (on) => {
+    const server = await rawServer(() => {})
+    const body = new Readable({ read() {} })
+    let flow: Flow
+    const recorded = recording('new', {
+      start(control) {
+        flow = control
+        setImmediate(() => {
+          body.push('piece')
+          body.push(null)
+        })
+      },
+    })
+    // It hears of the event before the pump does.
+    body.on(on, () => flow.abort())
+    recyclingAgent().dispatch({ ...post, origin: server.origin, body }, recorded.handler)
+    expect((await recorded.done).at(-1)).toEqual(aborted)
+    const peer = await server.peer(0)
+    await peer.ended()
+    expect(peer.pending).not.toMatch(on === 'data' ? /piece/ : /\r\n0\r\n/)
+  },
+)
 
 it('lets go of an iterator that fails to return, be it at once or later', async () => {
   const server = await rawServer(() => {})
