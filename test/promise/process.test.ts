@@ -16,7 +16,7 @@ const startKeepAliveUpstream = (): Promise<Upstream> =>
   })
 
 describeNative('a process whose workers alone load the package', () => {
-  const WORKERS = 30
+  const WORKERS = 12
   let program: Program
 
   beforeAll(async () => {
