@@ -34,9 +34,14 @@ export class FreeConnections<C extends PooledConnection<C, R>, R> {
   add(connection: C, existing: number): void {
     if (connection.isListed) return
     connection.isListed = true
-    if (this.#heap.length > SLACK + 2 * existing) this.#sweep()
+    this.trim(existing)
     this.#heap.push(connection)
     this.#rise(this.#heap.length - 1)
+  }
+
+  /** To be called when connections have ended: few of them are kept. @param existing of all there are */
+  trim(existing: number): void {
+    if (this.#heap.length > SLACK + 2 * existing) this.#sweep()
   }
 
   /** The oldest connection that can take the request; `null`: any request. */

@@ -177,6 +177,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
 
   onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void {
     this.#connections.remove(connection)
+    this.#free.trim(this.#connections.size)
     this.#events.onDisconnect(this.origin, reason)
     for (const request of unsent) request.unstart()
     if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]

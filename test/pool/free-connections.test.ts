@@ -54,6 +54,17 @@ describe('the free connections', () => {
     expect(dead.filter(({ isListed }) => isListed).length).toBeLessThan(50)
   })
 
+  it('do not hold on to the dead when nobody asks for one any more', () => {
+    const free = new FreeConnections<FakeConnection, number>()
+    const all = Array.from({ length: 1000 }, (_, order) => new FakeConnection(order))
+    for (const connection of all) free.add(connection, all.length)
+    all.forEach((connection, i) => {
+      connection.canTake = false
+      free.trim(all.length - i - 1)
+    })
+    expect(all.filter(({ isListed }) => isListed).length).toBeLessThan(50)
+  })
+
   it('are none where nobody can take a request', () => {
     const free = new FreeConnections<FakeConnection, number>()
     expect(free.first(null)).toBeUndefined()
