@@ -28,7 +28,7 @@ export class Connection
   extends PooledConnection<Connection, Request>
   implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
 {
-  /** performance.now() when it was connected; its owner's, where that matters. */
+  /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport

@@ -10,8 +10,8 @@ import { Link } from '../structures/linked-list.js'
 export abstract class PooledConnection<C extends PooledConnection<C, R>, R> extends Link<C> {
   /** The older, the smaller. */
   readonly order: number
-  /** Whether it is in the heap; kept by {@link FreeConnections}. */
-  isListed = false
+  /** For {@link FreeConnections} only. */
+  isInHeap = false
 
   constructor(order: number) {
     super()
@@ -32,8 +32,8 @@ export class FreeConnections<C extends PooledConnection<C, R>, R> {
 
   /** To be called whenever `connection` may have become able to take a request. @param existing of all there are */
   add(connection: C, existing: number): void {
-    if (connection.isListed) return
-    connection.isListed = true
+    if (connection.isInHeap) return
+    connection.isInHeap = true
     this.trim(existing)
     this.#heap.push(connection)
     this.#rise(this.#heap.length - 1)
@@ -60,7 +60,7 @@ export class FreeConnections<C extends PooledConnection<C, R>, R> {
 
   #dropFirst(): void {
     const heap = this.#heap
-    heap[0]!.isListed = false
+    heap[0]!.isInHeap = false
     const last = heap.pop()!
     if (heap.length === 0) return
     heap[0] = last
@@ -70,7 +70,7 @@ export class FreeConnections<C extends PooledConnection<C, R>, R> {
   #sweep(): void {
     const all = this.#heap
     this.#heap = all.filter((connection) => connection.canTake)
-    for (const connection of all) connection.isListed = connection.canTake
+    for (const connection of all) connection.isInHeap = connection.canTake
     // An array in order is a heap.
     this.#heap.sort((one, other) => one.order - other.order)
   }

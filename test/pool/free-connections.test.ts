@@ -51,7 +51,7 @@ describe('the free connections', () => {
       dead.push(connection)
       expect(free.first(null)).toBe(oldest)
     }
-    expect(dead.filter(({ isListed }) => isListed).length).toBeLessThan(50)
+    expect(dead.filter(({ isInHeap }) => isInHeap).length).toBeLessThan(50)
   })
 
   it('do not hold on to the dead when nobody asks for one any more', () => {
@@ -62,7 +62,7 @@ describe('the free connections', () => {
       connection.canTake = false
       free.trim(all.length - i - 1)
     })
-    expect(all.filter(({ isListed }) => isListed).length).toBeLessThan(50)
+    expect(all.filter(({ isInHeap }) => isInHeap).length).toBeLessThan(50)
   })
 
   it('are none where nobody can take a request', () => {

@@ -2,7 +2,7 @@
  * What idle connections cost a client: opens as many as it is told, lets them idle, and prints by how many bytes each
  * has raised the memory of its process.
  *
- * Arguments: client, origin, number of connections. Ends with 1 when there are not as many.
+ * Arguments: client, origin, number of connections, manner of collection. Ends with 1 when there are not as many.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { queryObjects } from 'node:v8'
@@ -17,7 +17,7 @@ const WARM_UP_ROUNDS = 3
 const COLLECTIONS = 4
 const PAUSE_MS = 50
 
-const [client = '', origin = '', count] = process.argv.slice(2)
+const [client = '', origin = '', count, collection] = process.argv.slice(2)
 const total = Number(count)
 const limits = { keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 }
 
@@ -30,10 +30,12 @@ const clients: Record<string, () => Dispatcher> = {
 
 class Nothing {}
 
-/** After collections that also give memory back, as V8 does them after some seconds without work. */
+/** Reducing: collections that also give memory back, as V8 does them after some seconds without work. */
+const collect = collection === 'reducing' ? () => queryObjects(Nothing) : () => globalThis.gc!()
+
 async function memory(): Promise<{ rss: number; heap: number; descriptors: number }> {
   for (let i = 0; i < COLLECTIONS; i++) {
-    queryObjects(Nothing)
+    collect()
     await sleep(PAUSE_MS)
   }
   const { rss, heapUsed } = process.memoryUsage()
