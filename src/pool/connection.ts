@@ -11,6 +11,7 @@ import { publishBeforeConnect, publishConnectError, publishConnected } from '../
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
+import type { DeadlineOwner } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/scheduler.js'
 import { isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
@@ -19,14 +20,14 @@ import { type Initiator, Received, type Wire, type WireListener } from '../trans
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { PooledConnection } from './free-connections.js'
-import { type Awaited, Patience } from './patience.js'
+import { Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { RequestWriter, type WriterOwner } from './request-writer.js'
 import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, Task
+  implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
@@ -75,7 +76,7 @@ export class Connection
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
     this.#receiver = new Receiver(this, options)
-    this.#patience = new Patience(transport.deadlines, options, (awaited) => this.#onImpatience(awaited))
+    this.#patience = new Patience(this, transport.deadlines, options)
     this.#writer = new RequestWriter(this, hostHeader, options.strictContentLength)
   }
 
@@ -328,10 +329,23 @@ export class Connection
 
   onWritten(): void {
     if (this.#phase !== 'open') return
-    const [first] = this.#running
+    const first = this.#running[0]
     if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
+  }
+
+  // DeadlineOwner: what was awaited did not come.
+
+  onDeadline(): void {
+    const { awaited } = this.#patience
+    const first = this.#running[0]
+    if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
+    else if (awaited === 'body') this.#lose(new BodyTimeoutError())
+    // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
+    else if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1)
+      this.#patience.forHeaders(first!)
+    else this.#lose(new HeadersTimeoutError())
   }
 
   get #isResting(): boolean {
@@ -406,7 +420,9 @@ export class Connection
     const close = closesBefore(request, pipelining, isLast)
     this.#isLast ||= close
     this.#isBlocked = request.blocking
-    this.#running.push(request)
+    // An array that grows makes room for 17, of which mostly one is needed.
+    if (this.#running.length === 0) this.#running = [request]
+    else this.#running.push(request)
     if (this.canTake) this.#owner.onFree(this)
     if (this.#running.length === 1) this.#patience.forHeaders(request)
     this.#writer.send(this.#wire!, request, close, payload)
@@ -419,7 +435,7 @@ export class Connection
 
   /** Between two messages. */
   #nextResponse(): void {
-    const [next] = this.#running
+    const next = this.#running[0]
     if (next !== undefined) this.#patience.forHeaders(next)
     else this.#patience.forReuse(this.#idleTimeoutMs)
     if (this.canTake) this.#owner.onAvailable(this)
@@ -432,23 +448,6 @@ export class Connection
       this.#patience.stop()
     } else {
       this.#patience.forBody(request)
-    }
-  }
-
-  #onImpatience(awaited: Awaited): void {
-    switch (awaited) {
-      case 'headers':
-        // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-        if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1)
-          this.#patience.forHeaders(this.#running[0]!)
-        else this.#lose(new HeadersTimeoutError())
-        break
-      case 'body':
-        this.#lose(new BodyTimeoutError())
-        break
-      case 'reuse':
-        this.#close('socket idle timeout', 'self')
-        break
     }
   }
 

@@ -48,7 +48,7 @@ export class FreeConnections<C extends PooledConnection<C, R>, R> {
   first(request: R | null): C | undefined {
     const heap = this.#heap
     while (heap.length > 0 && !heap[0]!.canTake) this.#dropFirst()
-    const [first] = heap
+    const first = heap[0]
     if (first === undefined || request === null || first.canServe(request)) return first
     // Rare: it takes requests, but not this one behind those it has.
     let found: C | undefined

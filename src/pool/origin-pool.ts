@@ -51,6 +51,10 @@ export interface OriginStats {
 
 export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   readonly origin: URL
+  /** Of the URL, which works them out anew each time. */
+  readonly #originText: string
+  readonly #protocol: string
+  readonly #host: string
   readonly #transport: Transport
   readonly #options: OriginPoolOptions
   readonly #events: PoolEvents
@@ -67,6 +71,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
 
   constructor(origin: URL, transport: Transport, options: OriginPoolOptions, events: PoolEvents) {
     this.origin = origin
+    this.#originText = origin.origin
+    this.#protocol = origin.protocol
+    this.#host = origin.host
     this.#transport = transport
     this.#options = options
     this.#events = events
@@ -108,7 +115,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
    * @throws InvalidArgumentError and its like, and then the request does not exist
    */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const request = new Request(this.origin.origin, this.origin.protocol, options, handler, this)
+    const request = new Request(this.#originText, this.#protocol, options, handler, this)
     this.#size++
     this.#transport.scheduler.hold()
     this.#place(request)
@@ -235,7 +242,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
-        const connection = new Connection(this, ++this.#created, this.#transport, this.origin.host, this.#options)
+        const connection = new Connection(this, ++this.#created, this.#transport, this.#host, this.#options)
         this.#connections.append(connection)
         connection.open(this.#connector, request)
         return true

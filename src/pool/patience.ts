@@ -1,5 +1,5 @@
 /** The one timeout that a connection is under: for the next head, for more of the body, or for the next request. */
-import { Deadline, type Deadlines } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import type { Request } from '../request/request.js'
 
 /** What is being waited for. */
@@ -11,17 +11,20 @@ export interface PatienceOptions {
   bodyTimeout: number
 }
 
-export class Patience {
+export class Patience extends Deadline {
   readonly #deadlines: Deadlines
   readonly #options: PatienceOptions
-  readonly #deadline: Deadline
   #awaited: Awaited = 'reuse'
 
-  /** @param onOver called when the time for what is awaited is up */
-  constructor(deadlines: Deadlines, options: PatienceOptions, onOver: (awaited: Awaited) => void) {
+  /** @param owner told when the time for what is awaited is up */
+  constructor(owner: DeadlineOwner, deadlines: Deadlines, options: PatienceOptions) {
+    super(owner)
     this.#deadlines = deadlines
     this.#options = options
-    this.#deadline = new Deadline(() => onOver(this.#awaited))
+  }
+
+  get awaited(): Awaited {
+    return this.#awaited
   }
 
   forHeaders({ headersTimeout }: Request): void {
@@ -38,11 +41,11 @@ export class Patience {
   }
 
   stop(): void {
-    this.#deadlines.stop(this.#deadline)
+    this.#deadlines.stop(this)
   }
 
   #start(awaited: Awaited, timeoutMs: number): void {
     this.#awaited = awaited
-    this.#deadlines.start(this.#deadline, timeoutMs)
+    this.#deadlines.start(this, timeoutMs)
   }
 }

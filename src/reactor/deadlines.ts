@@ -21,16 +21,21 @@ const RESOLUTION_MS = 1
 /** A timer this late is taken for one that will not fire any more. */
 const FORGOTTEN_AFTER_MS = 1000
 
+/** Whose time it is. */
+export interface DeadlineOwner {
+  /** The time of `deadline` is up: called once for each start. */
+  onDeadline(deadline: Deadline): void
+}
+
 /** One timeout that can be started and stopped over and over. */
 export class Deadline extends Link<Deadline> {
-  /** Called once, when the time is up. */
-  readonly onExpired: () => void
+  readonly owner: DeadlineOwner
   /** For {@link Deadlines} only. */
   due = 0
 
-  constructor(onExpired: () => void) {
+  constructor(owner: DeadlineOwner) {
     super()
-    this.onExpired = onExpired
+    this.owner = owner
   }
 
   get isRunning(): boolean {
@@ -98,7 +103,7 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
     for (let deadline = this.first; deadline !== null && deadline.due < horizon; deadline = this.first) {
       this.remove(deadline)
       try {
-        deadline.onExpired()
+        deadline.owner.onDeadline(deadline)
       } catch (error) {
         throwLater(error)
       }

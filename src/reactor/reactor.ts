@@ -10,7 +10,7 @@
  */
 import type { Descriptor, DescriptorObserver } from '../socket-pool/descriptor.js'
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../sys/constants.js'
-import { EpollEvents, encodeEpollEvent } from '../sys/epoll-event.js'
+import { EpollEvents } from '../sys/epoll-event.js'
 import { type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
 import { ownedDescriptors } from '../sys/owned-descriptors.js'
@@ -30,6 +30,8 @@ export class Reactor implements Scheduler, DescriptorObserver {
   readonly #waker: LoopWaker
   readonly #events = new EpollEvents(EVENTS_PER_BATCH)
   readonly #eventsAddress: number
+  /** For epoll_ctl(2), which copies it. */
+  readonly #event = new EpollEvents(1)
   readonly #descriptors: (Descriptor | undefined)[] = []
   readonly #onImmediate = (): void => this.#takeTurn()
   readonly #newImmediate = (): NodeJS.Immediate => setImmediate(this.#onImmediate).unref()
@@ -61,8 +63,8 @@ export class Reactor implements Scheduler, DescriptorObserver {
 
   /** Registers a descriptor for its life. @throws the system error of epoll_ctl(2) */
   opened(descriptor: Descriptor): void {
-    const event = encodeEpollEvent(INTEREST, descriptor.fd)
-    if (this.#native.epollControl(this.#epollFd, EPOLL_CTL_ADD, descriptor.fd, event) !== 0) {
+    this.#event.set(0, INTEREST, descriptor.fd)
+    if (this.#native.epollControl(this.#epollFd, EPOLL_CTL_ADD, descriptor.fd, this.#event.bytes) !== 0) {
       throw systemError(this.#native.errno(), 'epoll_ctl')
     }
     this.#descriptors[descriptor.fd] = descriptor
@@ -101,8 +103,7 @@ export class Reactor implements Scheduler, DescriptorObserver {
   #unregister(descriptor: Descriptor): void {
     this.#descriptors[descriptor.fd] = undefined
     this.#registered--
-    const event = encodeEpollEvent(0, descriptor.fd)
-    this.#native.epollControl(this.#epollFd, EPOLL_CTL_DEL, descriptor.fd, event)
+    this.#native.epollControl(this.#epollFd, EPOLL_CTL_DEL, descriptor.fd, this.#event.bytes)
   }
 
   later(task: Task): void {

@@ -65,6 +65,8 @@ export interface Payload {
   source: Uint8Array | StreamBody | BodyIterable | null
 }
 
+const NOTHING: Payload = { length: 0, contentType: null, source: null }
+
 /**
  * @param hasContentType the caller gave one: the body's own is of no interest
  * @throws InvalidArgumentError for a Blob whose type cannot be sent
@@ -72,7 +74,7 @@ export interface Payload {
 export function openBody(body: RequestBody, hasContentType: boolean): Payload {
   switch (body.kind) {
     case 'none':
-      return { length: 0, contentType: null, source: null }
+      return NOTHING
     case 'bytes':
       return { length: body.bytes.byteLength, contentType: null, source: body.bytes }
     case 'stream':

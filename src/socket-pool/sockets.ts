@@ -25,14 +25,14 @@ import { systemError } from '../sys/system-error.js'
 
 const unspecified = encodeUnspecified()
 
-/** As libuv has it: a peer is given up after ten probes without an answer, one second apart. */
-const KEEP_ALIVE_PROBES = [
-  [TCP_KEEPINTVL, 1],
-  [TCP_KEEPCNT, 10],
-] as const
+/** An int as setsockopt(2) takes it: copied by the kernel, so that one memory serves every call. */
+const int = new Int32Array(1)
+const intBytes = Buffer.from(int.buffer)
 
-/** An int as setsockopt(2) takes it. */
-const encodeInt = (value: number): Buffer => Buffer.from(new Int32Array([value]).buffer)
+function setInt(fd: number, level: number, name: number, value: number): void {
+  int[0] = value
+  native().setsockopt(fd, level, name, intBytes, intBytes.length)
+}
 
 /**
  * socket(2), non-blocking and close-on-exec; it is one of {@link ownedDescriptors}.
@@ -70,27 +70,23 @@ export function assertDissolves(): void {
 
 /** Options of every TCP socket: tcp(7). @param keepAliveSeconds `null`: no keep-alive; 0: after the kernel's time */
 export function configureTcp(fd: number, keepAliveSeconds: number | null): void {
-  const { setsockopt } = native()
-  const one = encodeInt(1)
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one, one.length)
+  setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1)
   if (keepAliveSeconds === null) return
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, one, one.length)
+  setInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
   if (keepAliveSeconds < 1) return
-  for (const [option, value] of [[TCP_KEEPIDLE, keepAliveSeconds] as const, ...KEEP_ALIVE_PROBES]) {
-    const bytes = encodeInt(value)
-    setsockopt(fd, IPPROTO_TCP, option, bytes, bytes.length)
-  }
+  setInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepAliveSeconds)
+  // As libuv has it: a peer is given up after ten probes without an answer, one second apart.
+  setInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1)
+  setInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 10)
 }
 
 /** One local port may lead to several peers, and be used again while a connection from it is in TIME_WAIT, as in libuv. */
 export function shareLocalPort(fd: number): void {
-  const one = encodeInt(1)
-  native().setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, one.length)
+  setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
 }
 
 /** IP_TOS or IPV6_TCLASS: ip(7). It is a wish: errors are of no consequence. */
 export function setTypeOfService(fd: number, domain: number, value: number): void {
-  const option = encodeInt(value)
-  const [level, name] = domain === AF_INET6 ? [IPPROTO_IPV6, IPV6_TCLASS] : [IPPROTO_IP, IP_TOS]
-  native().setsockopt(fd, level, name, option, option.length)
+  if (domain === AF_INET6) setInt(fd, IPPROTO_IPV6, IPV6_TCLASS, value)
+  else setInt(fd, IPPROTO_IP, IP_TOS, value)
 }

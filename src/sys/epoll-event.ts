@@ -2,27 +2,16 @@
  * `struct epoll_event` in a byte buffer: packed to 12 bytes on x86-64, 16 bytes elsewhere (epoll_event(3type)).
  * The data member carries the descriptor number.
  */
-import { endianness } from 'node:os'
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './constants.js'
 
 const WORD = 4
-const LITTLE_ENDIAN = endianness() === 'LE'
 
 /** Size of one event and the offset of its data member, in bytes, for a `process.arch`. */
 export function epollEventLayout(arch: string): { size: number; dataOffset: number } {
   return arch === 'x64' ? { size: 12, dataOffset: 4 } : { size: 16, dataOffset: 8 }
 }
 
-/** One `struct epoll_event`, as epoll_ctl(2) takes it. */
-export function encodeEpollEvent(events: number, fd: number, arch: string = process.arch): Buffer {
-  const { size, dataOffset } = epollEventLayout(arch)
-  const bytes = new DataView(new ArrayBuffer(size))
-  bytes.setUint32(0, events, LITTLE_ENDIAN)
-  bytes.setInt32(dataOffset, fd, LITTLE_ENDIAN)
-  return Buffer.from(bytes.buffer)
-}
-
-/** The array that epoll_wait(2) fills, read without creating an object per event. */
+/** The array that epoll_wait(2) fills, or the one event that epoll_ctl(2) takes, without an object per event. */
 export class EpollEvents {
   /** The whole array; its memory never moves, so its address may be kept. */
   readonly bytes: Uint8Array
@@ -49,6 +38,11 @@ export class EpollEvents {
   /** The descriptor that event `index` is about. */
   fd(index: number): number {
     return this.#words[index * this.#stride + this.#dataWord]!
+  }
+
+  set(index: number, flags: number, fd: number): void {
+    this.#words[index * this.#stride] = flags
+    this.#words[index * this.#stride + this.#dataWord] = fd
   }
 }
 

@@ -6,7 +6,7 @@
  * our own FIN, then the connection is aborted.
  */
 
-import { Deadline } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner } from '../reactor/deadlines.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { SHUT_WR } from '../sys/constants.js'
 import { isPeerClosed, isReadable } from '../sys/epoll-event.js'
@@ -22,10 +22,10 @@ export const LINGER_TIMEOUT_MS = 1000
 const DISCARD_LIMIT = 1 << 20
 const discarded = Buffer.allocUnsafeSlow(65_536)
 
-export class Lingering extends Lingerer implements ReadinessListener {
+export class Lingering extends Lingerer implements ReadinessListener, DeadlineOwner {
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
-  readonly #deadline = new Deadline(() => this.#onDeadline())
+  readonly #deadline = new Deadline(this)
   #isShutDown = false
   #discarded = 0
 
@@ -45,6 +45,12 @@ export class Lingering extends Lingerer implements ReadinessListener {
   onReadiness(flags: number): void {
     if (isPeerClosed(flags)) this.#end(true)
     else if (isReadable(flags)) this.#discard()
+  }
+
+  onDeadline(): void {
+    if (this.#isShutDown) return this.#end(false)
+    this.#shutDown()
+    this.#tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
   }
 
   /** What close(2) does then is up to the kernel: FIN, or RST where something was left unread. */
@@ -73,12 +79,6 @@ export class Lingering extends Lingerer implements ReadinessListener {
   #shutDown(): void {
     this.#isShutDown = true
     native().shutdown(this.#descriptor.fd, SHUT_WR)
-  }
-
-  #onDeadline(): void {
-    if (this.#isShutDown) return this.#end(false)
-    this.#shutDown()
-    this.#tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
   }
 
   #end(peerClosed: boolean): void {

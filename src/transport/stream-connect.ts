@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { connectTimeoutError, isTimeout, NotSupportedError, socketError } from '../errors.js'
-import { Deadline, type Deadlines } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
 import {
@@ -54,12 +54,12 @@ export class StreamConnector implements Connector {
   }
 }
 
-class StreamConnect implements Connecting {
+class StreamConnect implements Connecting, DeadlineOwner {
   readonly #environment: StreamEnvironment
   readonly #target: Target
   readonly #timeoutMs: number
   readonly #callback: ConnectCallback
-  readonly #timeout = new Deadline(() => this.#onTimeout())
+  readonly #timeout = new Deadline(this)
   /** What the function returned: a socket on its way, as far as one can tell. */
   #socket: Partial<Socket> | null = null
   /** What was handed over. */
@@ -101,6 +101,11 @@ class StreamConnect implements Connecting {
     this.#socket?.destroy?.()
   }
 
+  onDeadline(): void {
+    this.#socket?.destroy?.()
+    this.#end(this.#timeoutError(), null)
+  }
+
   /** A user's function may call this as it likes: too late, twice, with `undefined` for what is not there. */
   #connected(error: Error | null | undefined, socket: Duplex | null | undefined): void {
     if (error || !socket) return this.#fail(error)
@@ -112,11 +117,6 @@ class StreamConnect implements Connecting {
     }
     socket.on('error', () => {}).destroy()
     this.#fail(objection)
-  }
-
-  #onTimeout(): void {
-    this.#socket?.destroy?.()
-    this.#end(this.#timeoutError(), null)
   }
 
   #timeoutError(): Error {

@@ -6,7 +6,7 @@
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
 import { connectTimeoutError, isTimeout } from '../errors.js'
-import { Deadline } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner } from '../reactor/deadlines.js'
 import { inRootContext } from '../reactor/scheduler.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { Peer } from '../socket-pool/peer.js'
@@ -15,7 +15,7 @@ import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
 import { EINPROGRESS, EINTR, type SystemError, systemError } from '../sys/system-error.js'
 import { resolveAddresses } from './addresses.js'
-import type { Tcp } from './tcp.js'
+import type { ReleaseWaiter, Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
 import type { Connecting, Target } from './transport.js'
 
@@ -23,22 +23,22 @@ export type TcpConnectCallback = (error: Error | null, wire: TcpWire | null) => 
 
 const peersOfTarget = new WeakMap<Target, Map<string, Peer>>()
 /** The one peer of a target that is an IP literal, or a Unix socket: nothing has to be asked for it twice. */
-const onlyPeer = new WeakMap<Target, Peer[]>()
+const onlyPeer = new WeakMap<Target, readonly Peer[]>()
+
+const NONE: readonly Peer[] = []
 
 /** One attempt to connect to one target. Calls back once, never from within {@link start}. */
-export class TcpConnect implements Connecting, ReadinessListener {
+export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter, DeadlineOwner {
   readonly #tcp: Tcp
   readonly #target: Target
   readonly #callback: TcpConnectCallback
-  readonly #timeout = new Deadline(() => this.#onTimeout())
+  readonly #timeout = new Deadline(this)
   #attemptTimeout: Deadline | null = null
-  #peers: Peer[] = []
+  #peers: readonly Peer[] = NONE
   #next = 0
   #descriptor: Descriptor | null = null
-  #errors: Error[] = []
+  #errors: Error[] | null = null
   #isOver = false
-  /** Takes back the wait for a descriptor that is about to be released. */
-  #cancelWait: (() => void) | null = null
 
   constructor(tcp: Tcp, target: Target, callback: TcpConnectCallback) {
     this.#tcp = tcp
@@ -77,7 +77,7 @@ export class TcpConnect implements Connecting, ReadinessListener {
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#cancelWait?.()
+    this.#tcp.cancelWait(this)
     this.#stopTimers()
     this.#discardAttempt()
   }
@@ -98,6 +98,15 @@ export class TcpConnect implements Connecting, ReadinessListener {
       // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
       if (isReadable(flags)) wire.onReadiness(flags)
     }
+  }
+
+  onReleaseWaitOver(): void {
+    this.#try(this.#peers[0]!)
+  }
+
+  onDeadline(deadline: Deadline): void {
+    if (deadline === this.#timeout) this.#end(this.#timeoutError())
+    else this.#onAttemptTimeout()
   }
 
   #tryUnix(path: string): void {
@@ -128,21 +137,15 @@ export class TcpConnect implements Connecting, ReadinessListener {
       this.#later(() => this.#end(this.#failure()))
       return
     }
-    if (this.#next === 1) {
-      this.#cancelWait = this.#tcp.awaitRelease(peer, () => this.#try(peer))
-      if (this.#cancelWait !== null) return
-    }
-    this.#try(peer)
+    if (this.#next > 1 || !this.#tcp.awaitRelease(peer, this)) this.#try(peer)
   }
 
   #try(peer: Peer): void {
-    this.#cancelWait = null
     let descriptor: Descriptor
     try {
       descriptor = this.#tcp.sockets.lease(peer)
     } catch (error) {
-      this.#errors.push(error as Error)
-      this.#tryNext()
+      this.#attemptFailed(error as Error)
       return
     }
     this.#descriptor = descriptor
@@ -151,12 +154,13 @@ export class TcpConnect implements Connecting, ReadinessListener {
     if (errno !== 0 && !isOnItsWay(errno)) {
       this.#attemptFailed(systemError(errno, 'connect', peer.target))
     } else if (this.#next < this.#peers.length) {
-      this.#attemptTimeout ??= new Deadline(() => this.#onAttemptTimeout())
+      this.#attemptTimeout ??= new Deadline(this)
       this.#tcp.deadlines.start(this.#attemptTimeout, this.#target.attemptTimeout)
     }
   }
 
   #attemptFailed(error: Error): void {
+    this.#errors ??= []
     this.#errors.push(error)
     this.#discardAttempt()
     this.#tryNext()
@@ -169,10 +173,6 @@ export class TcpConnect implements Connecting, ReadinessListener {
     this.#attemptFailed(error)
   }
 
-  #onTimeout(): void {
-    this.#end(this.#timeoutError())
-  }
-
   #timeoutError(): Error {
     const { hostname, port, connectTimeout } = this.#target
     const attempts = this.#peers.slice(0, this.#next).map((peer) => `${peer.address}:${peer.port}`)
@@ -181,9 +181,10 @@ export class TcpConnect implements Connecting, ReadinessListener {
 
   /** As Node reports it, the one error there is or all of them; but if one is a timeout, as undici 8 reports that. */
   #failure(): Error {
-    const [first] = this.#errors
-    if (this.#errors.length === 1 && first !== undefined) return first
-    const aggregate = new AggregateError(this.#errors) as AggregateError & { code?: string }
+    const errors = this.#errors ?? []
+    const [first] = errors
+    if (errors.length === 1 && first !== undefined) return first
+    const aggregate = new AggregateError(errors) as AggregateError & { code?: string }
     const { code } = first as SystemError
     if (code !== undefined) aggregate.code = code
     return isTimeout(aggregate) ? Object.assign(this.#timeoutError(), { cause: aggregate }) : aggregate
@@ -192,7 +193,7 @@ export class TcpConnect implements Connecting, ReadinessListener {
   #end(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#cancelWait?.()
+    this.#tcp.cancelWait(this)
     this.#stopTimers()
     this.#discardAttempt()
     this.#callback(error, null)

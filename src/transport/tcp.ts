@@ -1,6 +1,6 @@
 /** What all connections of one agent that live on descriptors of its pool share. */
 
-import { Deadline, Deadlines } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
@@ -20,16 +20,24 @@ export abstract class Lingerer extends Link<Lingerer> {
   abstract cutShort(): void
 }
 
-export class Tcp {
+/** Who waits for a descriptor that is about to be released. */
+export interface ReleaseWaiter {
+  /** It was, or it took too long. */
+  onReleaseWaitOver(): void
+}
+
+export class Tcp implements DeadlineOwner {
   readonly reactor: Reactor
   readonly deadlines: Deadlines
   readonly sockets: SocketPool
   /** What the sockets have been told (socket(7)), in milliseconds. */
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelay: number }
-  readonly #releaseWait = new Deadline(() => this.#onReleaseWaitOver())
+  readonly #releaseWait = new Deadline(this)
   /** Waits in vain, by peer. */
   readonly #misses = new Map<string, number>()
-  #waiter: { peer: Peer; proceed: () => void } | null = null
+  #waiter: ReleaseWaiter | null = null
+  /** Whose connections it waits for the end of. */
+  #awaited: Peer | null = null
   /** Connections that are over for their owners. */
   readonly closings = new Closings()
   /** Of these, the ones whose peer's FIN is awaited. */
@@ -54,7 +62,7 @@ export class Tcp {
   lingeringEnds(lingerer: Lingerer): void {
     this.#lingering.remove(lingerer)
     if (this.#waiter !== null) {
-      this.#misses.delete(this.#waiter.peer.key)
+      this.#misses.delete(this.#awaited!.key)
       this.#endWait()
     }
     this.closings.end()
@@ -70,23 +78,27 @@ export class Tcp {
    * One request after the other needs one socket: when the last connection to `peer` is over but for its FIN, and
    * nothing else is going on, the next one waits a moment for its descriptor.
    *
-   * @returns a function that cancels the wait, or `null` when there is nothing to wait for
+   * @returns false when there is nothing to wait for
    */
-  awaitRelease(peer: Peer, proceed: () => void): (() => void) | null {
-    if (this.#lingering.size === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering.size) return null
-    if (!this.sockets.keeps(peer) || this.sockets.hasIdle(peer)) return null
-    if (this.#misses.get(peer.key) === MOST_MISSES) return null
-    const waiter = { peer, proceed }
+  awaitRelease(peer: Peer, waiter: ReleaseWaiter): boolean {
+    if (this.#lingering.size === 0 || this.#waiter !== null || this.sockets.leased !== this.#lingering.size)
+      return false
+    if (!this.sockets.keeps(peer) || this.sockets.hasIdle(peer)) return false
+    if (this.#misses.get(peer.key) === MOST_MISSES) return false
     this.#waiter = waiter
+    this.#awaited = peer
     this.deadlines.start(this.#releaseWait, RELEASE_WAIT_MS)
-    return () => {
-      if (this.#waiter === waiter) this.#waiter = null
-    }
+    return true
   }
 
-  #onReleaseWaitOver(): void {
+  /** `waiter` has given up, if it did wait. */
+  cancelWait(waiter: ReleaseWaiter): void {
+    if (this.#waiter === waiter) this.#waiter = null
+  }
+
+  onDeadline(): void {
     if (this.#waiter === null) return
-    const { key } = this.#waiter.peer
+    const { key } = this.#awaited!
     if (this.#misses.size >= SLOW_PEERS_LIMIT) this.#misses.clear()
     this.#misses.set(key, (this.#misses.get(key) ?? 0) + 1)
     this.#endWait()
@@ -97,6 +109,6 @@ export class Tcp {
     if (waiter === null) return
     this.#waiter = null
     this.deadlines.stop(this.#releaseWait)
-    waiter.proceed()
+    waiter.onReleaseWaitOver()
   }
 }

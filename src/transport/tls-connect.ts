@@ -5,7 +5,7 @@
 import type { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { connectTimeoutError } from '../errors.js'
-import { Deadline } from '../reactor/deadlines.js'
+import { Deadline, type DeadlineOwner } from '../reactor/deadlines.js'
 import type { Loan } from './loan.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
@@ -45,12 +45,12 @@ export class TlsConnector implements Connector {
 
 type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
 
-class TlsConnect implements Connecting {
+class TlsConnect implements Connecting, DeadlineOwner {
   readonly #tcp: Tcp
   readonly #target: Target
   readonly #handshake: Handshake
   readonly #callback: ConnectCallback
-  readonly #timeout = new Deadline(() => this.#onTimeout())
+  readonly #timeout = new Deadline(this)
   #tcpConnect: TcpConnect | null
   #loan: Loan | null = null
   #socket: TLSSocket | null = null
@@ -78,6 +78,11 @@ class TlsConnect implements Connecting {
     this.#drop()
   }
 
+  onDeadline(): void {
+    const { hostname, port, connectTimeout } = this.#target
+    this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
+  }
+
   #begin(wire: TcpWire): void {
     try {
       this.#loan = wire.lend()
@@ -103,11 +108,6 @@ class TlsConnect implements Connecting {
     const wire = new StreamWire(this.#socket!, this.#loan!)
     this.#callback(null, wire)
     wire.listener?.onReadable()
-  }
-
-  #onTimeout(): void {
-    const { hostname, port, connectTimeout } = this.#target
-    this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
 
   #fail(error: Error): void {

@@ -12,8 +12,9 @@ const turn = (): Promise<void> => new Promise((resolve) => reactor.later({ run: 
 
 let deadlines: Deadlines
 let expired: string[] = []
+const deadlineThat = (onDeadline: () => void): Deadline => new Deadline({ onDeadline })
 const deadline = (name: string, then = (): void => {}): Deadline =>
-  new Deadline(() => {
+  deadlineThat(() => {
     expired.push(name)
     then()
   })
@@ -36,7 +37,7 @@ afterEach(() => {
 describe('a deadline by the real clock', () => {
   it.each([1, 2, 7, 20])('of %i ms is not early, but for the resolution of timers', async (ms) => {
     const start = performance.now()
-    await new Promise<void>((resolve) => deadlines.start(new Deadline(resolve), ms))
+    await new Promise<void>((resolve) => deadlines.start(deadlineThat(resolve), ms))
     expect(performance.now() - start).toBeGreaterThan(ms - 2)
   })
 
@@ -83,7 +84,7 @@ describe('a deadline by the real clock', () => {
   it('that is longer than setTimeout knows does not expire at once', async () => {
     const far = deadline('far')
     deadlines.start(far, 2 ** 31)
-    await new Promise<void>((resolve) => deadlines.start(new Deadline(resolve), 20))
+    await new Promise<void>((resolve) => deadlines.start(deadlineThat(resolve), 20))
     expect(expired).toEqual([])
     expect(far.isRunning).toBe(true)
     deadlines.stop(far)
@@ -92,7 +93,7 @@ describe('a deadline by the real clock', () => {
   it('calls back without the AsyncLocalStorage store of whoever started it', async () => {
     const storage = new AsyncLocalStorage<string>()
     const store = await new Promise((resolve) => {
-      const timeout = new Deadline(() => resolve(storage.getStore()))
+      const timeout = deadlineThat(() => resolve(storage.getStore()))
       storage.run('request', () => deadlines.start(timeout, 2))
     })
     expect(store).toBeUndefined()

@@ -86,7 +86,8 @@ if (mode === 'throw') {
     if (mode !== 'leased') pool.release(descriptor)
   })
   reactor.letGo()
-  if (mode === 'deadline') new Deadlines(reactor).start(new Deadline(() => console.log('expired')), 3000)
+  if (mode === 'deadline')
+    new Deadlines(reactor).start(new Deadline({ onDeadline: () => console.log('expired') }), 3000)
   if (mode === 'held') {
     reactor.hold()
     setTimeout(() => {
