@@ -1,27 +1,30 @@
 /** The sending half of HTTP/1.1 as pure functions: what goes onto the wire before, between and after the body. */
 
-/** What a request line and the generated fields are made of. All strings have been validated: nothing is escaped here. */
+/** What a request says by itself. All strings have been validated: nothing is escaped here. */
 export interface RequestHead {
   method: string
   /** The request target, as it goes onto the wire. */
   path: string
-  host: string
   /** The protocol to switch to, or `null`. */
   upgrade: string | null
-  /** Say `connection: close`. */
-  close: boolean
   /** Names and values by turns; a value may be an array, one line per element. */
   headers: ReadonlyArray<string | readonly string[]>
 }
 
+/** What stands behind the value of Host. */
+const KEEP_ALIVE = '\r\nconnection: keep-alive\r\n'
+const CLOSE = '\r\nconnection: close\r\n'
+
 /**
  * Request line, Host and Connection, then the fields in their order (undici client-h1). Without the framing field and
  * without the empty line: {@link framingLine} follows.
+ *
+ * @param close say that no further request follows on the connection
  */
-export function formatHead({ method, path, host, upgrade, close, headers }: RequestHead): string {
-  let connection = close ? 'close' : 'keep-alive'
-  if (upgrade !== null) connection = `upgrade\r\nupgrade: ${upgrade}`
-  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: ${connection}\r\n`
+export function formatHead({ method, path, upgrade, headers }: RequestHead, host: string, close: boolean): string {
+  let connection = close ? CLOSE : KEEP_ALIVE
+  if (upgrade !== null) connection = `\r\nconnection: upgrade\r\nupgrade: ${upgrade}\r\n`
+  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}${connection}`
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1]!

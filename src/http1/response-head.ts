@@ -21,10 +21,9 @@ export type Framing =
   | { kind: 'until-close' }
   | { kind: 'tunnel' }
 
-/** What decides the framing. */
+/** What decides the framing, besides the request's method. */
 export interface FramingFacts {
-  method: string
-  statusCode: number
+  status: number
   /** The response switches protocols: 101 with Upgrade. */
   upgrade: boolean
   isChunked: boolean
@@ -42,17 +41,18 @@ const TUNNEL: Framing = { kind: 'tunnel' }
  * RFC 9112 6.3, by its numbered steps. Steps 3 and 5 (both Transfer-Encoding and Content-Length, and invalid or
  * differing lengths) are refused by llhttp before this is asked.
  */
-export function framingOf(facts: FramingFacts): Framing {
-  const { method, statusCode } = facts
+export function framingOf(method: string, facts: FramingFacts): Framing {
+  const { status } = facts
   // 2, and 101 (RFC 9110 15.2.2): what follows is not HTTP. Any status, since undici hands out the socket for any.
   if (method === 'CONNECT' || facts.upgrade) return TUNNEL
   // 1.
-  if (method === 'HEAD' || statusCode < 200 || statusCode === 204 || statusCode === 304) return NONE
+  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
   // 4.
   if (facts.isChunked) return CHUNKED
   if (facts.hasTransferEncoding) return UNTIL_CLOSE
   // 6.
-  if (facts.contentLength >= 0) return { kind: 'sized', length: facts.contentLength }
+  const length = facts.contentLength
+  if (length >= 0) return length === 0 ? NONE : { kind: 'sized', length }
   // 8.
   return UNTIL_CLOSE
 }
@@ -60,6 +60,6 @@ export function framingOf(facts: FramingFacts): Framing {
 /** `timeout=` of a Keep-Alive field (RFC 2068 19.7.1) in seconds; as undici 8, whatever the case. */
 export function keepAliveHint(value: string): number | null {
   if (value === '') return null
-  const match = /timeout=(\d+)/i.exec(value)
-  return match === null ? null : Number.parseInt(match[1]!, 10)
+  const at = value.search(/timeout=\d/i)
+  return at < 0 ? null : Number.parseInt(value.slice(at + 'timeout='.length), 10)
 }

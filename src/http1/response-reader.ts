@@ -44,6 +44,8 @@ export interface ResponseLimits {
   maxResponseSize: number
 }
 
+const NO_CHUNKS: readonly Buffer[] = []
+
 const CR = 0x0d
 const LF = 0x0a
 
@@ -65,7 +67,7 @@ export class ResponseReader {
   /** Bytes that were received but not parsed, because the sink paused. */
   #rest: Buffer | null = null
   /** Decoded chunks, and the end behind them, that wait for the sink to resume. */
-  #chunks: Buffer[] | null = null
+  #chunks: readonly Buffer[] | null = null
   #endIsDue = false
   /** Bytes of empty lines since the last message. */
   #skipped = 0
@@ -173,7 +175,7 @@ export class ResponseReader {
       this.#remaining -= chunk.length
       if (this.#remaining > 0) return null
       this.#endIsDue = true
-      return this.#deliverChunks([])
+      return this.#deliverChunks(NO_CHUNKS)
     }
     return null
   }
@@ -334,15 +336,13 @@ export class ResponseReader {
     { method, upgrade }: Expectation,
     end: number,
   ): ProtocolError | null {
-    const { status, isChunked, hasTransferEncoding, contentLength } = parser
     this.#headHasBegun = false
     const error = this.#refuse(parser, method, upgrade, end)
     if (error !== null) return error
     const head = readHead(parser, bytes, length, method)
-    const facts = { method, statusCode: status, upgrade: parser.upgrade, isChunked, hasTransferEncoding, contentLength }
-    const framing = framingOf(facts)
+    const framing = framingOf(method, parser)
     if (framing.kind === 'tunnel') return this.#tunnel(head, end)
-    if (status < 200) {
+    if (parser.status < 200) {
       parser.beginHead()
       this.#step('informational')
       this.#sink.onInformational(head)
@@ -359,7 +359,7 @@ export class ResponseReader {
     this.#sink.onHead(head, framing)
     if (framing.kind !== 'sized' || framing.length > 0) return null
     this.#endIsDue = true
-    return this.#deliverChunks([])
+    return this.#deliverChunks(NO_CHUNKS)
   }
 
   /** What is wrong with a well-formed head. */
@@ -403,7 +403,7 @@ export class ResponseReader {
   }
 
   /** Hands out decoded chunks, and the end or the failure behind them, as far as the sink lets it. */
-  #deliverChunks(chunks: Buffer[]): ProtocolError | null {
+  #deliverChunks(chunks: readonly Buffer[]): ProtocolError | null {
     this.#chunks = null
     for (let i = 0; i < chunks.length; i++) {
       if (this.#paused) {
@@ -415,7 +415,7 @@ export class ResponseReader {
     }
     if (this.#state === 'closed' || !(this.#endIsDue || this.#failure !== null)) return null
     if (this.#paused) {
-      this.#chunks = []
+      this.#chunks = NO_CHUNKS
       return null
     }
     if (this.#failure !== null) return this.#failure

@@ -15,7 +15,7 @@ import type { DeadlineOwner } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/scheduler.js'
 import { isOneShot, type Payload } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
-import type { Connecting, Connector, Transport } from '../transport/transport.js'
+import type { Connecting, ConnectListener, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
@@ -27,7 +27,7 @@ import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements ReceiverOwner, WireListener, RequestCarrier, WriterOwner, DeadlineOwner, Task
+  implements ConnectListener, ReceiverOwner, WireListener, RequestCarrier, WriterOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
@@ -38,6 +38,7 @@ export class Connection
   readonly #writer: RequestWriter
   readonly #patience: Patience
   #phase: ConnectionPhase = 'connecting'
+  #connector: Connector | null = null
   #connecting: Connecting | null = null
   /** What the connection was made for; of importance for TLS only. */
   #servername: string | null = null
@@ -133,18 +134,12 @@ export class Connection
   /** Begins to connect, for `request`. */
   open(connector: Connector, request: Request): void {
     this.#pending = request
-    const { origin } = request
+    this.#connector = connector
     const servername = request.protocol === 'https:' ? request.servername : null
     this.#servername = servername
-    publishBeforeConnect(origin, connector, servername)
+    publishBeforeConnect(request.origin, connector, servername)
     // Whoever was told may have ended it.
-    if (this.#phase !== 'connecting') return
-    this.#connecting = connector.connect(servername, (error, wire) => {
-      this.#connecting = null
-      if (wire !== null) return this.#connected(wire, connector, origin)
-      publishConnectError(origin, connector, servername, error)
-      this.#connectFailed(error!)
-    })
+    if (this.#phase === 'connecting') this.#connecting = connector.connect(servername, this)
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -191,6 +186,29 @@ export class Connection
     if (!this.#isReceiveDue) return
     this.#isReceiveDue = false
     this.onReadable()
+  }
+
+  // ConnectListener
+
+  onConnected(wire: Wire): void {
+    this.#connecting = null
+    this.#phase = nextPhase(this.#phase, 'connected')
+    this.#wire = wire
+    wire.listener = this
+    publishConnected(this.#pending!.origin, this.#connector!, this.#servername, wire)
+    // Whoever is told may end it, as may a handler of 'connect'.
+    if (this.isOpen) this.#owner.onConnected(this)
+    if (this.isOpen) this.#advance()
+  }
+
+  onConnectFailed(error: Error): void {
+    this.#connecting = null
+    const request = this.#pending!
+    publishConnectError(request.origin, this.#connector!, this.#servername, error)
+    if (this.#phase === 'closed') return
+    this.#phase = nextPhase(this.#phase, 'failed')
+    this.#pending = null
+    this.#owner.onConnectFailed(this, error, request)
   }
 
   // WireListener
@@ -360,24 +378,6 @@ export class Connection
   /** The peer has proved to be whom this request is for (TLS). */
   #isFor({ protocol, servername }: Request): boolean {
     return servername === this.#servername || protocol !== 'https:'
-  }
-
-  #connected(wire: Wire, connector: Connector, origin: string): void {
-    this.#phase = nextPhase(this.#phase, 'connected')
-    this.#wire = wire
-    wire.listener = this
-    publishConnected(origin, connector, this.#servername, wire)
-    // Whoever is told may end it, as may a handler of 'connect'.
-    if (this.isOpen) this.#owner.onConnected(this)
-    if (this.isOpen) this.#advance()
-  }
-
-  #connectFailed(error: Error): void {
-    if (this.#phase === 'closed') return
-    this.#phase = nextPhase(this.#phase, 'failed')
-    const request = this.#pending!
-    this.#pending = null
-    this.#owner.onConnectFailed(this, error, request)
   }
 
   #schedule(): void {

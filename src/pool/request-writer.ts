@@ -71,9 +71,8 @@ export class RequestWriter implements PumpOwner {
   /** @param close say that no further request follows on the connection */
   send(wire: Wire, request: Request, close: boolean, { source, length, contentType }: Payload): void {
     request.adoptContentType(contentType)
-    const { method, path, host, upgrade, headers, typeOfService } = request
-    const head = formatHead({ method, path, host: host ?? this.#hostHeader, upgrade, close, headers })
-    if (typeOfService != null) wire.setTypeOfService(typeOfService)
+    const head = formatHead(request, request.host ?? this.#hostHeader, close)
+    if (request.typeOfService != null) wire.setTypeOfService(request.typeOfService)
     publishSendHeaders(request, head, wire)
     // Whoever was told may have ended the request, or its connection.
     if (request.isOver || !this.#owner.isOpen) return

@@ -6,7 +6,7 @@ import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { InvalidArgumentError } from '../errors.js'
-import type { FieldSection } from '../http1/field-section.js'
+import { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 
 /** What a handler can do to its request's exchange. */
@@ -80,10 +80,9 @@ class RequestController implements Dispatcher.DispatchController {
   #paused = false
   #aborted = false
   #reason: unknown = null
-  #head: FieldSection | null = null
-  #trailers: FieldSection | null = null
-  #rawHeaders: Buffer[] | null = null
-  #rawTrailers: Buffer[] | null = null
+  /** As they came, or raw once they were asked for. */
+  #headers: FieldSection | Buffer[] | null = null
+  #trailers: FieldSection | Buffer[] | null = null
 
   constructor(control: ExchangeControl) {
     this.#control = control
@@ -103,24 +102,22 @@ class RequestController implements Dispatcher.DispatchController {
 
   /** The fields of the latest head, 1xx included, as flat name and value Buffers. */
   get rawHeaders(): Buffer[] | null {
-    this.#rawHeaders ??= this.#head?.toRaw() ?? null
-    return this.#rawHeaders
+    if (this.#headers instanceof FieldSection) this.#headers = this.#headers.toRaw()
+    return this.#headers
   }
 
   /** Interceptors may change what the handlers above them see, as they may with undici's controllers. */
   set rawHeaders(fields: Buffer[] | null) {
-    this.#head = null
-    this.#rawHeaders = fields
+    this.#headers = fields
   }
 
   get rawTrailers(): Buffer[] | null {
-    this.#rawTrailers ??= this.#trailers?.toRaw() ?? null
-    return this.#rawTrailers
+    if (this.#trailers instanceof FieldSection) this.#trailers = this.#trailers.toRaw()
+    return this.#trailers
   }
 
   set rawTrailers(fields: Buffer[] | null) {
-    this.#trailers = null
-    this.#rawTrailers = fields
+    this.#trailers = fields
   }
 
   pause(): void {
@@ -142,13 +139,11 @@ class RequestController implements Dispatcher.DispatchController {
   }
 
   noteHead(fields: FieldSection): void {
-    this.#head = fields
-    this.#rawHeaders = null
+    this.#headers = fields
   }
 
   noteTrailers(fields: FieldSection): void {
     this.#trailers = fields
-    this.#rawTrailers = null
   }
 
   /** A pause during a 1xx does not outlive it. */

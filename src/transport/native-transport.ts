@@ -9,9 +9,9 @@ import { Tcp } from './tcp.js'
 import { TcpConnect } from './tcp-connect.js'
 import { TlsConnector } from './tls-connect.js'
 import type {
-  ConnectCallback,
   ConnectFunction,
   Connecting,
+  ConnectListener,
   ConnectOptions,
   Connector,
   Target,
@@ -83,7 +83,7 @@ class TcpConnector implements Connector {
     this.localAddress = target.localAddress
   }
 
-  connect(_servername: string | null, callback: ConnectCallback): Connecting {
-    return new TcpConnect(this.#tcp, this.#target, callback).start()
+  connect(_servername: string | null, listener: ConnectListener): Connecting {
+    return new TcpConnect(this.#tcp, this.#target, listener).start()
   }
 }

@@ -8,9 +8,9 @@ import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlin
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
 import {
-  type ConnectCallback,
   type ConnectFunction,
   type Connecting,
+  type ConnectListener,
   type Connector,
   connectParameters,
   type Target,
@@ -44,8 +44,8 @@ export class StreamConnector implements Connector {
     this.#timeoutMs = timeoutMs
   }
 
-  connect(servername: string | null, callback: ConnectCallback): Connecting {
-    const connecting = new StreamConnect(this.#environment, this.#target, this.#timeoutMs, callback)
+  connect(servername: string | null, listener: ConnectListener): Connecting {
+    const connecting = new StreamConnect(this.#environment, this.#target, this.#timeoutMs, listener)
     connecting.start((done) => {
       this.connectFunction ??= this.#makeConnect()
       return this.connectFunction(connectParameters(this.#target, servername), done)
@@ -58,7 +58,7 @@ class StreamConnect implements Connecting, DeadlineOwner {
   readonly #environment: StreamEnvironment
   readonly #target: Target
   readonly #timeoutMs: number
-  readonly #callback: ConnectCallback
+  readonly #listener: ConnectListener
   readonly #timeout = new Deadline(this)
   /** What the function returned: a socket on its way, as far as one can tell. */
   #socket: Partial<Socket> | null = null
@@ -70,11 +70,11 @@ class StreamConnect implements Connecting, DeadlineOwner {
   #isOver = false
   #isCancelled = false
 
-  constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, callback: ConnectCallback) {
+  constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, listener: ConnectListener) {
     this.#environment = environment
     this.#target = target
     this.#timeoutMs = timeoutMs
-    this.#callback = callback
+    this.#listener = listener
   }
 
   start(connect: (done: buildConnector.Callback) => unknown): void {
@@ -143,9 +143,10 @@ class StreamConnect implements Connecting, DeadlineOwner {
     const run = (): void => {
       if (this.#isCancelled) return
       this.#wire = null
-      this.#callback(error, wire)
+      if (wire === null) return this.#listener.onConnectFailed(error!)
+      this.#listener.onConnected(wire)
       // What has happened meanwhile is not emitted again.
-      wire?.listener?.onReadable()
+      wire.listener?.onReadable()
     }
     if (this.#isStarting) scheduler.later({ run })
     else run()

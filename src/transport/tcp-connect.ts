@@ -19,7 +19,11 @@ import type { ReleaseWaiter, Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
 import type { Connecting, Target } from './transport.js'
 
-export type TcpConnectCallback = (error: Error | null, wire: TcpWire | null) => void
+/** A ConnectListener, or one that needs this very kind of wire. */
+export interface TcpConnectListener {
+  onConnected(wire: TcpWire): void
+  onConnectFailed(error: Error): void
+}
 
 const peersOfTarget = new WeakMap<Target, Map<string, Peer>>()
 /** The one peer of a target that is an IP literal, or a Unix socket: nothing has to be asked for it twice. */
@@ -27,11 +31,11 @@ const onlyPeer = new WeakMap<Target, readonly Peer[]>()
 
 const NONE: readonly Peer[] = []
 
-/** One attempt to connect to one target. Calls back once, never from within {@link start}. */
+/** One attempt to connect to one target. The listener is told once, never from within {@link start}. */
 export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter, DeadlineOwner {
   readonly #tcp: Tcp
   readonly #target: Target
-  readonly #callback: TcpConnectCallback
+  readonly #listener: TcpConnectListener
   readonly #timeout = new Deadline(this)
   #attemptTimeout: Deadline | null = null
   #peers: readonly Peer[] = NONE
@@ -40,10 +44,10 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
   #errors: Error[] | null = null
   #isOver = false
 
-  constructor(tcp: Tcp, target: Target, callback: TcpConnectCallback) {
+  constructor(tcp: Tcp, target: Target, listener: TcpConnectListener) {
     this.#tcp = tcp
     this.#target = target
-    this.#callback = callback
+    this.#listener = listener
   }
 
   start(): this {
@@ -94,7 +98,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
       this.#isOver = true
       this.#stopTimers()
       const wire = new TcpWire(this.#tcp, descriptor)
-      this.#callback(null, wire)
+      this.#listener.onConnected(wire)
       // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
       if (isReadable(flags)) wire.onReadiness(flags)
     }
@@ -196,7 +200,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     this.#tcp.cancelWait(this)
     this.#stopTimers()
     this.#discardAttempt()
-    this.#callback(error, null)
+    this.#listener.onConnectFailed(error)
   }
 
   #later(run: () => void): void {

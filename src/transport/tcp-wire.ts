@@ -5,7 +5,7 @@ import type { SocketInfo } from '../errors.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
 import { isPeerClosed, isReadable, isUrgent, isWritable } from '../sys/epoll-event.js'
-import { type Native, native } from '../sys/native.js'
+import { native } from '../sys/native.js'
 import { EAGAIN, EINTR, ENOBUFS, systemError } from '../sys/system-error.js'
 import { Lingering } from './lingering.js'
 import { handedOver, Loan } from './loan.js'
@@ -38,8 +38,6 @@ export class TcpWire implements Wire, ReadinessListener {
   /** Until there is urgent data, before which recv(2) stops. */
   isEmptyAfterShortRead = true
   error: Error | null = null
-  readonly probesKernel = true
-  readonly #native: Native = native()
   readonly #tcp: Tcp
   readonly #descriptor: Descriptor
   #queue: Uint8Array[] | null = null
@@ -52,6 +50,10 @@ export class TcpWire implements Wire, ReadinessListener {
     this.#tcp = tcp
     this.#descriptor = descriptor
     descriptor.listener = this
+  }
+
+  get probesKernel(): true {
+    return true
   }
 
   get isBlocked(): boolean {
@@ -89,13 +91,13 @@ export class TcpWire implements Wire, ReadinessListener {
   }
 
   receive(window: Buffer): number {
-    const length = this.#native.recvAt(this.#descriptor.fd, addressOfWindow(window), window.length, 0)
+    const length = native().recvAt(this.#descriptor.fd, addressOfWindow(window), window.length, 0)
     return length > 0 ? this.#count(length) : this.#notReceived(length)
   }
 
   receiveChunk(limit: number): Buffer | number {
     const chunk = spareChunk ?? Buffer.allocUnsafeSlow(MAX_CHUNK_SIZE)
-    const length = this.#native.recv(this.#descriptor.fd, chunk, Math.min(limit, MAX_CHUNK_SIZE), 0)
+    const length = native().recv(this.#descriptor.fd, chunk, Math.min(limit, MAX_CHUNK_SIZE), 0)
     // What is handed out is never received into again: only a chunk that was copied from is kept.
     spareChunk = length < MAX_CHUNK_SIZE / 2 ? chunk : null
     if (length <= 0) return this.#notReceived(length)
@@ -105,7 +107,7 @@ export class TcpWire implements Wire, ReadinessListener {
 
   probe(): number {
     const flags = MSG_PEEK | MSG_DONTWAIT
-    const length = this.#native.recv(this.#descriptor.fd, scratch, 1, flags)
+    const length = native().recv(this.#descriptor.fd, scratch, 1, flags)
     return length > 0 ? length : this.#notReceived(length)
   }
 
@@ -167,7 +169,7 @@ export class TcpWire implements Wire, ReadinessListener {
       this.isPeerClosed = true
       return Received.End
     }
-    const errno = this.#native.errno()
+    const errno = native().errno()
     if (errno === EINTR) this.#readLater()
     if (errno === EINTR || errno === EAGAIN) return Received.Nothing
     this.error = systemError(errno, 'read')
@@ -176,7 +178,7 @@ export class TcpWire implements Wire, ReadinessListener {
 
   #sendNow(bytes: Uint8Array, length: number, more: boolean): void {
     const flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL
-    const sent = this.#native.send(this.#descriptor.fd, bytes, length, flags)
+    const sent = native().send(this.#descriptor.fd, bytes, length, flags)
     if (sent === length) {
       this.#bytesWritten += sent
     } else if (sent >= 0) {
@@ -184,7 +186,7 @@ export class TcpWire implements Wire, ReadinessListener {
       this.#enqueue(bytes, sent, length)
       this.#sendQueue()
     } else {
-      const errno = this.#native.errno()
+      const errno = native().errno()
       this.#enqueue(bytes, 0, length)
       this.#notSent(errno)
     }
@@ -206,9 +208,9 @@ export class TcpWire implements Wire, ReadinessListener {
     while (queue.length > 0) {
       const bytes = queue[0]!
       const flags = queue.length > 1 ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL
-      const sent = this.#native.send(this.#descriptor.fd, bytes, bytes.length, flags)
+      const sent = native().send(this.#descriptor.fd, bytes, bytes.length, flags)
       if (sent < 0) {
-        this.#notSent(this.#native.errno())
+        this.#notSent(native().errno())
         return false
       }
       this.#bytesWritten += sent

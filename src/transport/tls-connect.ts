@@ -10,9 +10,9 @@ import type { Loan } from './loan.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
 import type { Tcp } from './tcp.js'
-import { TcpConnect } from './tcp-connect.js'
+import { TcpConnect, type TcpConnectListener } from './tcp-connect.js'
 import type { TcpWire } from './tcp-wire.js'
-import { type ConnectCallback, type Connecting, type Connector, connectParameters, type Target } from './transport.js'
+import { type Connecting, type ConnectListener, type Connector, connectParameters, type Target } from './transport.js'
 
 export class TlsConnector implements Connector {
   readonly #tcp: Tcp
@@ -30,7 +30,7 @@ export class TlsConnector implements Connector {
     this.#secure = secure
   }
 
-  connect(servername: string | null, callback: ConnectCallback): Connecting {
+  connect(servername: string | null, listener: ConnectListener): Connecting {
     return new TlsConnect(
       this.#tcp,
       this.#target,
@@ -38,35 +38,31 @@ export class TlsConnector implements Connector {
         this.#connect ??= buildConnector({ ...this.#secure.get(), allowH2: false, timeout: 0 })
         return this.#connect({ ...connectParameters(this.#target, servername), httpSocket }, done)
       },
-      callback,
+      listener,
     )
   }
 }
 
 type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
 
-class TlsConnect implements Connecting, DeadlineOwner {
+class TlsConnect implements Connecting, TcpConnectListener, DeadlineOwner {
   readonly #tcp: Tcp
   readonly #target: Target
   readonly #handshake: Handshake
-  readonly #callback: ConnectCallback
+  readonly #listener: ConnectListener
   readonly #timeout = new Deadline(this)
   #tcpConnect: TcpConnect | null
   #loan: Loan | null = null
   #socket: TLSSocket | null = null
   #isOver = false
 
-  constructor(tcp: Tcp, target: Target, handshake: Handshake, callback: ConnectCallback) {
+  constructor(tcp: Tcp, target: Target, handshake: Handshake, listener: ConnectListener) {
     this.#tcp = tcp
     this.#target = target
     this.#handshake = handshake
-    this.#callback = callback
+    this.#listener = listener
     // Its own timeout is as long as this one, and started before: if it is TCP that takes too long, that one tells.
-    this.#tcpConnect = new TcpConnect(tcp, target, (error, wire) => {
-      this.#tcpConnect = null
-      if (wire === null) this.#fail(error!)
-      else this.#begin(wire)
-    }).start()
+    this.#tcpConnect = new TcpConnect(tcp, target, this).start()
     tcp.deadlines.start(this.#timeout, target.connectTimeout)
   }
 
@@ -78,12 +74,19 @@ class TlsConnect implements Connecting, DeadlineOwner {
     this.#drop()
   }
 
+  onConnectFailed(error: Error): void {
+    this.#tcpConnect = null
+    this.#fail(error)
+  }
+
   onDeadline(): void {
     const { hostname, port, connectTimeout } = this.#target
     this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
 
-  #begin(wire: TcpWire): void {
+  /** Of TCP. */
+  onConnected(wire: TcpWire): void {
+    this.#tcpConnect = null
     try {
       this.#loan = wire.lend()
     } catch (error) {
@@ -106,7 +109,7 @@ class TlsConnect implements Connecting, DeadlineOwner {
     this.#isOver = true
     this.#tcp.deadlines.stop(this.#timeout)
     const wire = new StreamWire(this.#socket!, this.#loan!)
-    this.#callback(null, wire)
+    this.#listener.onConnected(wire)
     wire.listener?.onReadable()
   }
 
@@ -115,7 +118,7 @@ class TlsConnect implements Connecting, DeadlineOwner {
     this.#isOver = true
     this.#tcp.deadlines.stop(this.#timeout)
     this.#drop()
-    this.#callback(error, null)
+    this.#listener.onConnectFailed(error)
   }
 
   /** Gives up the handshake; there is somebody for the errors that may still come (undici's connector). */

@@ -33,12 +33,15 @@ export interface Target extends AddressOptions {
   attemptTimeout: number
 }
 
-/** @param wire `null` when there is an error */
-export type ConnectCallback = (error: Error | null, wire: Wire | null) => void
+/** Who waits for a connection: told of one of the two, once. */
+export interface ConnectListener {
+  onConnected(wire: Wire): void
+  onConnectFailed(error: Error): void
+}
 
 /** An attempt to connect that is under way. */
 export interface Connecting {
-  /** Gives up; the callback is not called. */
+  /** Gives up; nobody is told. */
   cancel(): void
 }
 
@@ -48,11 +51,11 @@ export interface Connector {
   /** What makes them, where it is a function. */
   readonly connectFunction: ConnectFunction | undefined
   /**
-   * Begins to connect. Calls back once, never from within this call.
+   * Begins to connect. The listener is never told from within this call.
    *
    * @param servername for TLS's SNI, if it is not to be that of the target
    */
-  connect(servername: string | null, callback: ConnectCallback): Connecting
+  connect(servername: string | null, listener: ConnectListener): Connecting
 }
 
 export interface Transport {

@@ -15,15 +15,13 @@ import {
 const plain: RequestHead = {
   method: 'GET',
   path: '/',
-  host: 'example.test',
   upgrade: null,
-  close: false,
   headers: [],
 }
 const start = 'GET / HTTP/1.1\r\nhost: example.test\r\nconnection: keep-alive\r\n'
 
 describe('formatHead', () => {
-  it.each<[what: string, head: Partial<RequestHead>, text: string]>([
+  it.each<[what: string, head: Partial<RequestHead> & { host?: string; close?: boolean }, text: string]>([
     ['writes request line, Host and Connection', {}, start],
     [
       'asks for the end of the connection',
@@ -61,7 +59,8 @@ describe('formatHead', () => {
       `${start}a: 1\r\nb: null\r\n`,
     ],
   ])('%s', (_, head, text) => {
-    expect(formatHead({ ...plain, ...head })).toBe(text)
+    const { host = 'example.test', close = false } = head
+    expect(formatHead({ ...plain, ...head }, host, close)).toBe(text)
   })
 })
 

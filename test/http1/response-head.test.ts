@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type Framing, type FramingFacts, framingOf, keepAliveHint } from '../../src/http1/response-head.js'
 
 const plain: FramingFacts = {
-  method: 'GET',
-  statusCode: 200,
+  status: 200,
   upgrade: false,
   isChunked: false,
   hasTransferEncoding: false,
@@ -12,19 +11,19 @@ const plain: FramingFacts = {
 const none: Framing = { kind: 'sized', length: 0 }
 
 describe('framingOf', () => {
-  it.each<[rule: string, facts: Partial<FramingFacts>, framing: Framing]>([
+  it.each<[rule: string, facts: Partial<FramingFacts> & { method?: string }, framing: Framing]>([
     ['ends a HEAD response with its head (RFC 9112 6.3, 1)', { method: 'HEAD', contentLength: 5 }, none],
     [
       'ends a chunked HEAD response with its head',
       { method: 'HEAD', isChunked: true, hasTransferEncoding: true },
       none,
     ],
-    ['ends a 1xx with its head', { statusCode: 103, contentLength: 5 }, none],
-    ['ends a 204 with its head', { statusCode: 204, contentLength: 5 }, none],
-    ['ends a 304 with its head', { statusCode: 304, contentLength: 5 }, none],
+    ['ends a 1xx with its head', { status: 103, contentLength: 5 }, none],
+    ['ends a 204 with its head', { status: 204, contentLength: 5 }, none],
+    ['ends a 304 with its head', { status: 304, contentLength: 5 }, none],
     ['tunnels behind 200 to CONNECT (RFC 9112 6.3, 2)', { method: 'CONNECT', contentLength: 5 }, { kind: 'tunnel' }],
-    ['tunnels behind any status to CONNECT', { method: 'CONNECT', statusCode: 407 }, { kind: 'tunnel' }],
-    ['tunnels behind a switch of protocols', { statusCode: 101, upgrade: true }, { kind: 'tunnel' }],
+    ['tunnels behind any status to CONNECT', { method: 'CONNECT', status: 407 }, { kind: 'tunnel' }],
+    ['tunnels behind a switch of protocols', { status: 101, upgrade: true }, { kind: 'tunnel' }],
     ['reads chunks (RFC 9112 6.3, 4)', { isChunked: true, hasTransferEncoding: true }, { kind: 'chunked' }],
     ['reads another coding until FIN (RFC 9112 6.3, 4)', { hasTransferEncoding: true }, { kind: 'until-close' }],
     ['reads as much as Content-Length says (RFC 9112 6.3, 6)', { contentLength: 5 }, { kind: 'sized', length: 5 }],
@@ -32,7 +31,8 @@ describe('framingOf', () => {
     ['reads until FIN without any framing (RFC 9112 6.3, 8)', {}, { kind: 'until-close' }],
     ['asks the method by its exact name', { method: 'head' }, { kind: 'until-close' }],
   ])('%s', (_, facts, framing) => {
-    expect(framingOf({ ...plain, ...facts })).toEqual(framing)
+    const { method = 'GET' } = facts
+    expect(framingOf(method, { ...plain, ...facts })).toEqual(framing)
   })
 })
 
