@@ -1,5 +1,6 @@
 /** What a connection is told, and what it tells whoever it works for. */
 import type { Request } from '../request/request.js'
+import type { SendingRules } from './request-writer.js'
 import type { KeepAliveLimits } from './reuse.js'
 
 export interface ConnectionOptions extends KeepAliveLimits {
@@ -9,7 +10,6 @@ export interface ConnectionOptions extends KeepAliveLimits {
   maxHeaderSize: number
   maxResponseSize: number
   maxRequestsPerClient: number
-  strictContentLength: boolean
 }
 
 /**
@@ -19,7 +19,7 @@ export interface ConnectionOptions extends KeepAliveLimits {
 export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout' | 'servername changed' | 'upgrade'
 
 /** Who the connection works for. */
-export interface ConnectionOwner<C> {
+export interface ConnectionOwner<C> extends SendingRules {
   /** The connection is there; the first request is written after this. */
   onConnected(connection: C): void
   /** It could not be made; `request` is the one that it was made for. */

@@ -13,7 +13,7 @@ import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { DeadlineOwner } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/scheduler.js'
-import { isOneShot, type Payload } from '../request/body.js'
+import { isOneShot } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
 import type { Connecting, ConnectListener, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
@@ -22,7 +22,7 @@ import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { PooledConnection } from './free-connections.js'
 import { Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
-import { RequestWriter, type WriterOwner } from './request-writer.js'
+import { openPayload, sendRequest, type Upload, type WriterOwner } from './request-writer.js'
 import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
 
 export class Connection
@@ -35,7 +35,6 @@ export class Connection
   readonly #transport: Transport
   readonly #options: ConnectionOptions
   readonly #receiver: Receiver
-  readonly #writer: RequestWriter
   readonly #patience: Patience
   #phase: ConnectionPhase = 'connecting'
   #connector: Connector | null = null
@@ -47,6 +46,8 @@ export class Connection
   /** Its start callback is being called, which may do anything to the agent: dispatch, close or destroy. */
   #starting: Request | null = null
   #running: Request[] = []
+  /** Of the last one: no other is written meanwhile. */
+  #upload: Upload | null = null
   /** No further request is written. */
   #isLast = false
   /** A request behind the first was aborted: the connection ends with the first one's response. */
@@ -64,13 +65,7 @@ export class Connection
   #isReceiveDue = false
   #isScheduled = false
 
-  constructor(
-    owner: ConnectionOwner<Connection>,
-    order: number,
-    transport: Transport,
-    hostHeader: string,
-    options: ConnectionOptions,
-  ) {
+  constructor(owner: ConnectionOwner<Connection>, order: number, transport: Transport, options: ConnectionOptions) {
     super(order)
     this.#owner = owner
     this.#transport = transport
@@ -78,7 +73,6 @@ export class Connection
     this.#idleTimeoutMs = options.keepAliveTimeout
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
-    this.#writer = new RequestWriter(this, hostHeader, options.strictContentLength)
   }
 
   get isOpen(): boolean {
@@ -102,7 +96,7 @@ export class Connection
       this.#starting === null &&
       !this.#isLast &&
       !this.#isBlocked &&
-      !this.#writer.isBusy &&
+      this.#upload === null &&
       this.#running.length < Math.max(1, this.#options.pipelining)
     )
   }
@@ -167,7 +161,7 @@ export class Connection
     const wasOpen = this.#phase === 'open'
     this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
     for (const request of unsent) request.fail(error)
-    this.#writer.cancel(error)
+    this.#stopUpload(error)
     const run = (): void => {
       for (const request of running) request.fail(error)
       if (wasOpen) this.#owner.onDisconnected(this, error, [])
@@ -218,7 +212,7 @@ export class Connection
   }
 
   onDrain(): void {
-    this.#writer.onDrain()
+    this.#upload?.onDrain()
   }
 
   // ReceiverOwner
@@ -280,7 +274,7 @@ export class Connection
     this.#head = null
     this.#patience.stop()
     const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
-    const isSent = !this.#writer.isBusy || (this.#writer.isFull && !this.#wire!.isBlocked)
+    const isSent = this.#upload === null || (this.#upload.isFull && !this.#wire!.isBlocked)
     if (isSent && head.shouldKeepAlive && !isLast) {
       this.#rest(this.#wire!)
       this.#owner.onFree(this)
@@ -293,7 +287,7 @@ export class Connection
     // Behind a cut come responses that nobody wants any more.
     this.#end(this.#isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
-    this.#writer.cancel()
+    this.#stopUpload()
     this.#owner.onDisconnected(this, 'reset', unsent)
   }
 
@@ -303,7 +297,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, 'tunnel')
     this.#patience.stop()
     this.#receiver.stop()
-    this.#writer.cancel()
+    this.#stopUpload()
     const wire = this.#wire!
     this.#wire = null
     let stream: Duplex
@@ -330,13 +324,13 @@ export class Connection
     const index = this.#running.indexOf(request)
     // Its handler did it at the start: nothing was written.
     if (index < 0) return
-    const isBeingWritten = this.#writer.isBusy && index === this.#running.length - 1
+    const isBeingWritten = this.#upload !== null && index === this.#running.length - 1
     this.#running.splice(index, 1)
     if (index === 0) return this.#lose('aborted')
     // Those behind the head of the pipeline can be sent again; the head, be it a POST, cannot, and need not suffer.
     this.#isLast = true
     this.#isCut = true
-    if (isBeingWritten) this.#writer.cancel()
+    if (isBeingWritten) this.#stopUpload()
   }
 
   // WriterOwner
@@ -345,7 +339,12 @@ export class Connection
     this.#isLast ||= closesAfterBody(request)
   }
 
-  onWritten(): void {
+  onUploadFailed(): void {
+    this.#upload = null
+  }
+
+  onUploaded(): void {
+    this.#upload = null
     if (this.#phase !== 'open') return
     const first = this.#running[0]
     if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
@@ -353,15 +352,14 @@ export class Connection
     if (this.canTake) this.#owner.onAvailable(this)
   }
 
-  // DeadlineOwner: what was awaited did not come.
-
+  /** What was awaited did not come. */
   onDeadline(): void {
     const { awaited } = this.#patience
     const first = this.#running[0]
     if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-    else if (this.#writer.isBusy && !this.#wire!.isBlocked && this.#running.length === 1)
+    else if (this.#upload !== null && !this.#wire!.isBlocked && this.#running.length === 1)
       this.#patience.forHeaders(first!)
     else this.#lose(new HeadersTimeoutError())
   }
@@ -397,20 +395,15 @@ export class Connection
   }
 
   #mayWrite(request: Request): boolean {
-    if (this.#writer.isBusy || this.#isLast || this.#isBlocked) return false
+    if (this.#upload !== null || this.#isLast || this.#isBlocked) return false
     if (this.#running.length === 0) return true
     // If an earlier request fails this one is sent again: it must not matter how often (undici client-h1, busy).
     return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload)
   }
 
   #write(request: Request): void {
-    let payload: Payload
-    try {
-      payload = this.#writer.open(request)
-    } catch (error) {
-      request.fail(error)
-      return this.#notStarted()
-    }
+    const payload = openPayload(request, this.#owner)
+    if (payload === null) return this.#notStarted()
     this.#starting = request
     const isWanted = request.start(this)
     this.#starting = null
@@ -419,13 +412,17 @@ export class Connection
     const isLast = maxRequestsPerClient > 0 && ++this.#requestCount >= maxRequestsPerClient
     const close = closesBefore(request, pipelining, isLast)
     this.#isLast ||= close
-    this.#isBlocked = request.blocking
     // An array that grows makes room for 17, of which mostly one is needed.
     if (this.#running.length === 0) this.#running = [request]
     else this.#running.push(request)
-    if (this.canTake) this.#owner.onFree(this)
     if (this.#running.length === 1) this.#patience.forHeaders(request)
-    this.#writer.send(this.#wire!, request, close, payload)
+    // Whoever is told of it meanwhile may dispatch another one, which must not overtake it.
+    this.#isBlocked = true
+    const upload = sendRequest(this.#wire!, request, payload, close, this.#owner, this)
+    this.#isBlocked = request.blocking
+    if (upload === null) return
+    this.#upload = upload
+    upload.start()
   }
 
   /** The request was over before anything was written: the connection goes on without it. */
@@ -455,7 +452,7 @@ export class Connection
   #close(reason: EndReason, initiator: Initiator): void {
     const unsent = this.#takeRequests()
     this.#end(initiator)
-    this.#writer.cancel()
+    this.#stopUpload()
     this.#owner.onDisconnected(this, reason, unsent)
   }
 
@@ -469,8 +466,14 @@ export class Connection
     this.#end(null)
     const error = reason instanceof Error ? reason : undefined
     if (wasWritten && error !== undefined) requests.shift()!.fail(error)
-    this.#writer.cancel(error)
+    this.#stopUpload(error)
     this.#owner.onDisconnected(this, reason, requests)
+  }
+
+  #stopUpload(error?: Error): void {
+    const upload = this.#upload
+    this.#upload = null
+    upload?.cancel(error)
   }
 
   #takeRequests(): Request[] {

@@ -20,6 +20,8 @@ export interface OriginPoolOptions
   connections: number
   /** In milliseconds since the connection was made; 0: no limit. */
   clientTtl: number
+  /** A body that is not as long as announced is an error, not a warning. */
+  strictContentLength: boolean
   autoSelectFamilyAttemptTimeout: number
 }
 
@@ -54,7 +56,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   /** Of the URL, which works them out anew each time. */
   readonly #originText: string
   readonly #protocol: string
-  readonly #host: string
+  readonly host: string
+  readonly strictContentLength: boolean
   readonly #transport: Transport
   readonly #options: OriginPoolOptions
   readonly #events: PoolEvents
@@ -73,7 +76,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.origin = origin
     this.#originText = origin.origin
     this.#protocol = origin.protocol
-    this.#host = origin.host
+    this.host = origin.host
+    this.strictContentLength = options.strictContentLength
     this.#transport = transport
     this.#options = options
     this.#events = events
@@ -242,7 +246,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
-        const connection = new Connection(this, ++this.#created, this.#transport, this.#host, this.#options)
+        const connection = new Connection(this, ++this.#created, this.#transport, this.#options)
         this.#connections.append(connection)
         connection.open(this.#connector, request)
         return true

@@ -20,6 +20,24 @@ const ending = async (peer: RawPeer): Promise<void> => {
 }
 
 describe.each(dispatchers)('%s', (_name, make) => {
+  it('sends a request before another one that is dispatched while it is about to be sent', async () => {
+    const server = await rawServer(answering(ok()))
+    const dispatcher = make({ pipelining: 2, connections: 1 })
+    const dispatch = (path: string): Promise<unknown> => {
+      const { handler, done } = recording('new')
+      dispatcher.dispatch({ origin: server.origin, path, method: 'GET', blocking: false }, handler)
+      return done
+    }
+    let second: Promise<unknown> | null = null
+    onMessage('undici:client:sendHeaders', () => {
+      second ??= dispatch('/second')
+    })
+    await dispatch('/first')
+    await second
+    const peer = await server.peer(0)
+    expect(peer.requests.map(({ head }) => head.split(' ')[1])).toEqual(['/first', '/second'])
+  })
+
   it('sends what subscribers make of the headers when the request is created', async () => {
     const server = await rawServer(answering(ok()))
     onMessage('undici:request:create', ({ request }) => {
