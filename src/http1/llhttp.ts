@@ -131,16 +131,18 @@ export class Parser {
   upgrade = false
   shouldKeepAlive = false
   error: ProtocolError | null = null
-  /** Status text and field lines as [offset, length] pairs; offsets count from the beginning of the section. */
+  /** Of the status text, from the beginning of the section. */
   statusOffset = 0
   statusLength = 0
-  fields: number[] = []
   /** Bytes of field names and values in this section so far: what `maxHeaderSize` limits. */
   fieldBytes = 0
   /** Body bytes of the last run as [window offset, length] pairs. */
   readonly body: number[] = []
   readonly #pointer = llhttp.llhttp_alloc(RESPONSE)
   #outcome: Outcome = Outcome.More
+  /** Names and values of this section as [offset, length] pairs, and what longer ones before it have left behind. */
+  readonly #places: number[] = []
+  #placeCount = 0
   /** Add to a wasm address to get an offset in the section. */
   #sectionBase = 0
   #previousWasName = false
@@ -169,7 +171,7 @@ export class Parser {
 
   /** The fields that follow are another section: the trailers, or those of the next head. */
   beginSection(): void {
-    this.fields = []
+    this.#placeCount = 0
     this.fieldBytes = 0
     this.#previousWasName = false
   }
@@ -217,6 +219,16 @@ export class Parser {
     return memory().getUint16(this.#pointer + FLAGS_OFFSET, true)
   }
 
+  /** At least one name has begun in this section. */
+  get hasFields(): boolean {
+    return this.#placeCount > 0
+  }
+
+  /** Names and values of this section as [offset, length] pairs; offsets count from the beginning of the section. */
+  fieldPlaces(): number[] {
+    return this.#places.slice(0, this.#placeCount)
+  }
+
   noteStatus(at: number, length: number): number {
     if (this.statusLength === 0) this.statusOffset = at + this.#sectionBase
     this.statusLength += length
@@ -224,27 +236,27 @@ export class Parser {
   }
 
   noteName(at: number, length: number): number {
-    const { fields } = this
-    if (this.#previousWasName) {
-      fields[fields.length - 1]! += length
-    } else {
-      fields.push(at + this.#sectionBase, length)
-      this.#previousWasName = true
-    }
-    this.fieldBytes += length
+    this.#note(at, length, this.#previousWasName)
+    this.#previousWasName = true
     return OK
   }
 
   noteValue(at: number, length: number): number {
-    const { fields } = this
-    if (this.#previousWasName) {
-      fields.push(at + this.#sectionBase, length)
-      this.#previousWasName = false
+    this.#note(at, length, !this.#previousWasName)
+    this.#previousWasName = false
+    return OK
+  }
+
+  /** @param goesOn more of what was noted last */
+  #note(at: number, length: number, goesOn: boolean): void {
+    const places = this.#places
+    if (goesOn) {
+      places[this.#placeCount - 1]! += length
     } else {
-      fields[fields.length - 1]! += length
+      places[this.#placeCount++] = at + this.#sectionBase
+      places[this.#placeCount++] = length
     }
     this.fieldBytes += length
-    return OK
   }
 
   noteHead(status: number, upgrade: boolean, shouldKeepAlive: boolean): number {

@@ -10,7 +10,8 @@ const LAST_OF_ASCII = 0x7f
 /** undici calls any error behind a Content-Length, until its bytes are there, a mismatch of lengths. */
 export function headError(parser: Parser, section: Buffer): ProtocolError {
   // A name without a value is not a field.
-  const places = parser.fields.slice(0, parser.fields.length - (parser.fields.length % 4))
+  const places = parser.fieldPlaces()
+  places.length -= places.length % 4
   const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length')
   if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
   return parser.error!
@@ -19,7 +20,7 @@ export function headError(parser: Parser, section: Buffer): ProtocolError {
 /** @param section begins with the head's bytes, `length` of them, from the status line on */
 export function readHead(parser: Parser, section: Buffer, length: number, method: string): ResponseHead {
   const text = section.toString('latin1', 0, length)
-  const fields = new FieldSection(section, text, parser.fields)
+  const fields = new FieldSection(section, text, parser.fieldPlaces())
   const { status, statusOffset, statusLength } = parser
   const isBodyless = status === 204 || status === 304
   return {

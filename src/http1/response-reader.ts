@@ -392,7 +392,7 @@ export class ResponseReader {
       const offset = parser.body[i]!
       chunks.push(input.subarray(offset, offset + parser.body[i + 1]!))
     }
-    if (parser.fields.length > 0) this.#carried = this.#section(start, end)
+    if (parser.hasFields) this.#carried = this.#section(start, end)
     if (this.#carried !== null && this.#isTooLong(parser, this.#carried.length)) {
       this.#failure = new ProtocolError('header-overflow')
     } else {
@@ -425,11 +425,11 @@ export class ResponseReader {
 
   #takeTrailers(): FieldSection {
     const section = this.#carried
-    const fields = this.#parser?.fields
+    let trailers = FieldSection.empty
+    if (section !== null) trailers = new FieldSection(section, section.toString('latin1'), this.#parser!.fieldPlaces())
     this.#carried = null
     this.#dropParser()
-    if (section === null || fields === undefined) return FieldSection.empty
-    return new FieldSection(section, section.toString('latin1'), fields)
+    return trailers
   }
 
   #deliver(chunk: Buffer): boolean {

@@ -11,14 +11,15 @@ export interface PatienceOptions {
   bodyTimeout: number
 }
 
-export class Patience extends Deadline {
+export class Patience {
+  readonly #deadline: Deadline
   readonly #deadlines: Deadlines
   readonly #options: PatienceOptions
   #awaited: Awaited = 'reuse'
 
   /** @param owner told when the time for what is awaited is up */
   constructor(owner: DeadlineOwner, deadlines: Deadlines, options: PatienceOptions) {
-    super(owner)
+    this.#deadline = new Deadline(owner)
     this.#deadlines = deadlines
     this.#options = options
   }
@@ -41,11 +42,11 @@ export class Patience extends Deadline {
   }
 
   stop(): void {
-    this.#deadlines.stop(this)
+    this.#deadlines.stop(this.#deadline)
   }
 
   #start(awaited: Awaited, timeoutMs: number): void {
     this.#awaited = awaited
-    this.#deadlines.start(this, timeoutMs)
+    this.#deadlines.start(this.#deadline, timeoutMs)
   }
 }
