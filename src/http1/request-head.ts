@@ -11,9 +11,19 @@ export interface RequestHead {
   headers: ReadonlyArray<string | readonly string[]>
 }
 
-/** What stands behind the value of Host. */
-const KEEP_ALIVE = '\r\nconnection: keep-alive\r\n'
-const CLOSE = '\r\nconnection: close\r\n'
+/** What most heads have in common with the one before: from the end of the request line to the end of Connection. */
+let middle = ''
+let middleHost = ''
+let middleConnection = ''
+
+function formatMiddle(host: string, connection: string): string {
+  if (host !== middleHost || connection !== middleConnection) {
+    middle = ` HTTP/1.1\r\nhost: ${host}\r\nconnection: ${connection}\r\n`
+    middleHost = host
+    middleConnection = connection
+  }
+  return middle
+}
 
 /**
  * Request line, Host and Connection, then the fields in their order (undici client-h1). Without the framing field and
@@ -22,9 +32,9 @@ const CLOSE = '\r\nconnection: close\r\n'
  * @param close say that no further request follows on the connection
  */
 export function formatHead({ method, path, upgrade, headers }: RequestHead, host: string, close: boolean): string {
-  let connection = close ? CLOSE : KEEP_ALIVE
-  if (upgrade !== null) connection = `\r\nconnection: upgrade\r\nupgrade: ${upgrade}\r\n`
-  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}${connection}`
+  let connection = close ? 'close' : 'keep-alive'
+  if (upgrade !== null) connection = `upgrade\r\nupgrade: ${upgrade}`
+  let head = `${method} ${path}${formatMiddle(host, connection)}`
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1]!

@@ -274,7 +274,11 @@ export class SocketPool {
    */
   lend(descriptor: Descriptor): number {
     descriptor.assertMay('lend')
-    const duplicate = this.#newDescriptor('dup', () => this.#owned.duplicate(descriptor.fd))
+    let duplicate = this.#owned.duplicate(descriptor.fd)
+    while (duplicate < 0) {
+      this.#makeRoom('dup')
+      duplicate = this.#owned.duplicate(descriptor.fd)
+    }
     descriptor.move('lend')
     descriptor.listener = null
     this.#observer?.lent(descriptor)
@@ -352,18 +356,22 @@ export class SocketPool {
   }
 
   #socket(domain: number): number {
-    return this.#newDescriptor('socket', () => createSocket(domain, this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM))
+    for (;;) {
+      const fd = createSocket(domain, this.#isDatagram ? SOCK_DGRAM : SOCK_STREAM)
+      if (fd >= 0) return fd
+      this.#makeRoom('socket')
+    }
   }
 
-  /** A new descriptor; where there is none left, idle ones of other peers are worth less than this. */
-  #newDescriptor(syscall: string, create: () => number): number {
-    for (;;) {
-      const fd = create()
-      if (fd >= 0) return fd
-      const errno = this.#native.errno()
-      if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, syscall)
-      this.#evict()
-    }
+  /**
+   * After a call that got no descriptor: where there is none left, idle ones of other peers are worth less than this.
+   *
+   * @throws the error of the call when there is nothing to be gained
+   */
+  #makeRoom(syscall: string): void {
+    const errno = this.#native.errno()
+    if ((errno !== EMFILE && errno !== ENFILE) || this.#idle.size === 0) throw systemError(errno, syscall)
+    this.#evict()
   }
 
   /** To its local address, if it has one. */
