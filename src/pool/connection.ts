@@ -61,8 +61,6 @@ export class Connection
   #head: ResponseHead | null = null
   /** What ends the connection is known, and will be told in the next turn. */
   #isFailing = false
-  /** The budget of a turn was used up before the socket was empty. */
-  #isReceiveDue = false
   #isScheduled = false
 
   constructor(owner: ConnectionOwner<Connection>, order: number, transport: Transport, options: ConnectionOptions) {
@@ -133,7 +131,9 @@ export class Connection
     this.#servername = servername
     publishBeforeConnect(request.origin, connector, servername)
     // Whoever was told may have ended it.
-    if (this.#phase === 'connecting') this.#connecting = connector.connect(servername, this)
+    if (this.#phase !== 'connecting') return
+    this.#patience.forConnection(connector.connectTimeout)
+    this.#connecting = connector.connect(servername, this)
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -177,9 +177,7 @@ export class Connection
     if (this.#phase !== 'open') return
     if (this.#running.length === 0 && this.#isResting) return this.#schedule()
     this.#advance()
-    if (!this.#isReceiveDue) return
-    this.#isReceiveDue = false
-    this.onReadable()
+    if (this.#receiver.isDue) this.onReadable()
   }
 
   // ConnectListener
@@ -197,6 +195,7 @@ export class Connection
 
   onConnectFailed(error: Error): void {
     this.#connecting = null
+    this.#patience.stop()
     const request = this.#pending!
     publishConnectError(request.origin, this.#connector!, this.#servername, error)
     if (this.#phase === 'closed') return
@@ -231,7 +230,6 @@ export class Connection
   }
 
   onReceiveDue(): void {
-    this.#isReceiveDue = true
     this.#schedule()
   }
 
@@ -356,7 +354,8 @@ export class Connection
   onDeadline(): void {
     const { awaited } = this.#patience
     const first = this.#running[0]
-    if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
+    if (awaited === 'connection') this.#connecting!.expire()
+    else if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
     else if (this.#upload !== null && !this.#wire!.isBlocked && this.#running.length === 1)

@@ -1,9 +1,9 @@
-/** The one timeout that a connection is under: for the next head, for more of the body, or for the next request. */
+/** The one timeout that a connection is under: to be made, for the next head, for more of the body, or for the next request. */
 import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import type { Request } from '../request/request.js'
 
 /** What is being waited for. */
-export type Awaited = 'headers' | 'body' | 'reuse'
+export type Awaited = 'connection' | 'headers' | 'body' | 'reuse'
 
 /** In milliseconds; 0: for ever. A request may have its own. */
 export interface PatienceOptions {
@@ -26,6 +26,10 @@ export class Patience {
 
   get awaited(): Awaited {
     return this.#awaited
+  }
+
+  forConnection(timeoutMs: number): void {
+    this.#start('connection', timeoutMs)
   }
 
   forHeaders({ headersTimeout }: Request): void {

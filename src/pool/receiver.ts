@@ -11,7 +11,7 @@ export interface ReceiverOwner extends ResponseSink {
   onPeerClosed(): void
   /** The peer's fault, or the kernel's. Nothing more can be received. */
   onReceiveFailed(error: Error): void
-  /** Others have their turn first: {@link Receiver.receive} is to be called again. */
+  /** Others have their turn first: {@link Receiver.isDue}. */
   onReceiveDue(): void
 }
 
@@ -19,10 +19,16 @@ export class Receiver {
   readonly #owner: ReceiverOwner
   readonly #reader: ResponseReader
   #isReceiving = false
+  #isDue = false
 
   constructor(owner: ReceiverOwner, limits: ResponseLimits) {
     this.#owner = owner
     this.#reader = new ResponseReader(owner, limits)
+  }
+
+  /** {@link receive} is to be called again. */
+  get isDue(): boolean {
+    return this.#isDue
   }
 
   get isPaused(): boolean {
@@ -33,11 +39,13 @@ export class Receiver {
   receive(wire: Wire): void {
     if (this.#isReceiving) return
     this.#isReceiving = true
+    this.#isDue = false
     const end = readWhatIsThere(wire, this.#reader)
     this.#isReceiving = false
     if (end instanceof ProtocolError) return this.#fail(end, wire)
     switch (end) {
       case ReadEnd.Budget:
+        this.#isDue = true
         return this.#owner.onReceiveDue()
       case ReadEnd.Fin:
         return this.#peerClosed(wire)

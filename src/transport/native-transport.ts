@@ -50,8 +50,7 @@ export class NativeTransport implements Transport {
   connectorTo(target: Target): Connector {
     const connect = this.#connect
     if (connect !== null) {
-      const { scheduler, deadlines } = this
-      const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
+      const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
       return new StreamConnector(environment, target, () => connect, 0)
     }
     if (target.protocol === 'https:') return new TlsConnector(this.#tcp, target, this.#secure)
@@ -76,11 +75,13 @@ class TcpConnector implements Connector {
   readonly #target: Target
   readonly localAddress: string | undefined
   readonly connectFunction = undefined
+  readonly connectTimeout: number
 
   constructor(tcp: Tcp, target: Target) {
     this.#tcp = tcp
     this.#target = target
     this.localAddress = target.localAddress
+    this.connectTimeout = target.connectTimeout
   }
 
   connect(_servername: string | null, listener: ConnectListener): Connecting {

@@ -30,8 +30,7 @@ export class NetTransport implements Transport {
   }
 
   connectorTo(target: Target): Connector {
-    const { scheduler, deadlines } = this
-    const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
+    const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
     const connect = this.#connect
     if (connect !== null) return new StreamConnector(environment, target, () => connect, 0)
     const makeConnect = (): ConnectFunction => {

@@ -4,7 +4,6 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { connectTimeoutError, isTimeout, NotSupportedError, socketError } from '../errors.js'
-import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
 import {
@@ -19,7 +18,6 @@ import {
 /** What {@link StreamConnector} works with. */
 export interface StreamEnvironment {
   scheduler: Scheduler
-  deadlines: Deadlines
   /** Who is told of each stream's end. */
   own(stream: Duplex): StreamOwner
 }
@@ -30,22 +28,27 @@ export class StreamConnector implements Connector {
   readonly #makeConnect: () => ConnectFunction
   readonly localAddress: string | undefined
   connectFunction: ConnectFunction | undefined
-  readonly #timeoutMs: number
+  readonly connectTimeout: number
 
   /**
    * @param makeConnect is asked for the function once, when it is needed; what it throws fails the connection
-   * @param timeoutMs 0: the function has its own
+   * @param connectTimeout in milliseconds; 0: the function has its own
    */
-  constructor(environment: StreamEnvironment, target: Target, makeConnect: () => ConnectFunction, timeoutMs: number) {
+  constructor(
+    environment: StreamEnvironment,
+    target: Target,
+    makeConnect: () => ConnectFunction,
+    connectTimeout: number,
+  ) {
     this.#environment = environment
     this.#target = target
     this.localAddress = target.localAddress
     this.#makeConnect = makeConnect
-    this.#timeoutMs = timeoutMs
+    this.connectTimeout = connectTimeout
   }
 
   connect(servername: string | null, listener: ConnectListener): Connecting {
-    const connecting = new StreamConnect(this.#environment, this.#target, this.#timeoutMs, listener)
+    const connecting = new StreamConnect(this.#environment, this.#target, this.connectTimeout, listener)
     connecting.start((done) => {
       this.connectFunction ??= this.#makeConnect()
       return this.connectFunction(connectParameters(this.#target, servername), done)
@@ -54,12 +57,11 @@ export class StreamConnector implements Connector {
   }
 }
 
-class StreamConnect implements Connecting, DeadlineOwner {
+class StreamConnect implements Connecting {
   readonly #environment: StreamEnvironment
   readonly #target: Target
   readonly #timeoutMs: number
   readonly #listener: ConnectListener
-  readonly #timeout = new Deadline(this)
   /** What the function returned: a socket on its way, as far as one can tell. */
   #socket: Partial<Socket> | null = null
   /** What was handed over. */
@@ -79,7 +81,6 @@ class StreamConnect implements Connecting, DeadlineOwner {
 
   start(connect: (done: buildConnector.Callback) => unknown): void {
     this.#isStarting = true
-    this.#environment.deadlines.start(this.#timeout, this.#timeoutMs)
     try {
       // Sockets call back in the context in which they were made, which is none of this request's business.
       const returned = inRootContext(() => connect((error, socket) => this.#connected(error, socket)))
@@ -97,11 +98,12 @@ class StreamConnect implements Connecting, DeadlineOwner {
     this.#wire?.abort()
     if (this.#isOver) return
     this.#isOver = true
-    this.#environment.deadlines.stop(this.#timeout)
     this.#socket?.destroy?.()
   }
 
-  onDeadline(): void {
+  expire(): void {
+    // It is there, and waits for the next turn to be told of.
+    if (this.#isOver) return
     this.#socket?.destroy?.()
     this.#end(this.#timeoutError(), null)
   }
@@ -135,8 +137,7 @@ class StreamConnect implements Connecting, DeadlineOwner {
   #end(error: Error | null, stream: Duplex | null): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { deadlines, scheduler, own } = this.#environment
-    deadlines.stop(this.#timeout)
+    const { scheduler, own } = this.#environment
     // From now on there is somebody who listens for its errors.
     const wire = stream === null ? null : new StreamWire(stream, own(stream))
     this.#wire = wire

@@ -1,7 +1,7 @@
 /**
  * Connecting: resolves the host, then tries its addresses one after the other on leased descriptors, as Node's
  * `autoSelectFamily` does it (RFC 8305): an attempt that fails, or takes longer than its share, makes room for the next.
- * One timeout bounds the whole.
+ * How long the whole may take is up to the owner: {@link TcpConnect.expire}.
  */
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
@@ -36,7 +36,6 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
   readonly #tcp: Tcp
   readonly #target: Target
   readonly #listener: TcpConnectListener
-  readonly #timeout = new Deadline(this)
   #attemptTimeout: Deadline | null = null
   #peers: readonly Peer[] = NONE
   #next = 0
@@ -52,7 +51,6 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
 
   start(): this {
     const target = this.#target
-    this.#tcp.deadlines.start(this.#timeout, target.connectTimeout)
     const known = onlyPeer.get(target)
     if (known !== undefined) {
       this.#peers = known
@@ -82,8 +80,11 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     if (this.#isOver) return
     this.#isOver = true
     this.#tcp.cancelWait(this)
-    this.#stopTimers()
     this.#discardAttempt()
+  }
+
+  expire(): void {
+    this.#end(this.#timeoutError())
   }
 
   onReadiness(flags: number): void {
@@ -96,7 +97,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     } else {
       this.#descriptor = null
       this.#isOver = true
-      this.#stopTimers()
+      this.#stopAttemptTimeout()
       const wire = new TcpWire(this.#tcp, descriptor)
       this.#listener.onConnected(wire)
       // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
@@ -106,11 +107,6 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
 
   onReleaseWaitOver(): void {
     this.#try(this.#peers[0]!)
-  }
-
-  onDeadline(deadline: Deadline): void {
-    if (deadline === this.#timeout) this.#end(this.#timeoutError())
-    else this.#onAttemptTimeout()
   }
 
   #tryUnix(path: string): void {
@@ -170,7 +166,8 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     this.#tryNext()
   }
 
-  #onAttemptTimeout(): void {
+  /** Of one attempt. */
+  onDeadline(): void {
     const { peer } = this.#descriptor!
     const error = new Error(`connect ETIMEDOUT ${peer.address}:${peer.port}`) as SystemError
     Object.assign(error, { code: 'ETIMEDOUT', errno: -110, syscall: 'connect', ...peer.target })
@@ -198,7 +195,6 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     if (this.#isOver) return
     this.#isOver = true
     this.#tcp.cancelWait(this)
-    this.#stopTimers()
     this.#discardAttempt()
     this.#listener.onConnectFailed(error)
   }
@@ -207,13 +203,12 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     this.#tcp.reactor.later({ run })
   }
 
-  #stopTimers(): void {
-    this.#tcp.deadlines.stop(this.#timeout)
+  #stopAttemptTimeout(): void {
     if (this.#attemptTimeout !== null) this.#tcp.deadlines.stop(this.#attemptTimeout)
   }
 
   #discardAttempt(): void {
-    if (this.#attemptTimeout !== null) this.#tcp.deadlines.stop(this.#attemptTimeout)
+    this.#stopAttemptTimeout()
     if (this.#descriptor === null) return
     this.#tcp.sockets.discard(this.#descriptor)
     this.#descriptor = null

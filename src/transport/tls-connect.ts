@@ -5,7 +5,6 @@
 import type { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { connectTimeoutError } from '../errors.js'
-import { Deadline, type DeadlineOwner } from '../reactor/deadlines.js'
 import type { Loan } from './loan.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
@@ -20,6 +19,7 @@ export class TlsConnector implements Connector {
   readonly #secure: SecureOptions
   readonly localAddress: string | undefined
   readonly connectFunction = undefined
+  readonly connectTimeout: number
   /** It holds the cache of sessions, which is one origin's. */
   #connect: buildConnector.connector | undefined
 
@@ -27,6 +27,7 @@ export class TlsConnector implements Connector {
     this.#tcp = tcp
     this.#target = target
     this.localAddress = target.localAddress
+    this.connectTimeout = target.connectTimeout
     this.#secure = secure
   }
 
@@ -45,31 +46,25 @@ export class TlsConnector implements Connector {
 
 type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
 
-class TlsConnect implements Connecting, TcpConnectListener, DeadlineOwner {
-  readonly #tcp: Tcp
+class TlsConnect implements Connecting, TcpConnectListener {
   readonly #target: Target
   readonly #handshake: Handshake
   readonly #listener: ConnectListener
-  readonly #timeout = new Deadline(this)
   #tcpConnect: TcpConnect | null
   #loan: Loan | null = null
   #socket: TLSSocket | null = null
   #isOver = false
 
   constructor(tcp: Tcp, target: Target, handshake: Handshake, listener: ConnectListener) {
-    this.#tcp = tcp
     this.#target = target
     this.#handshake = handshake
     this.#listener = listener
-    // Its own timeout is as long as this one, and started before: if it is TCP that takes too long, that one tells.
     this.#tcpConnect = new TcpConnect(tcp, target, this).start()
-    tcp.deadlines.start(this.#timeout, target.connectTimeout)
   }
 
   cancel(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#tcp.deadlines.stop(this.#timeout)
     this.#tcpConnect?.cancel()
     this.#drop()
   }
@@ -79,7 +74,9 @@ class TlsConnect implements Connecting, TcpConnectListener, DeadlineOwner {
     this.#fail(error)
   }
 
-  onDeadline(): void {
+  expire(): void {
+    // It knows which addresses were tried.
+    if (this.#tcpConnect !== null) return this.#tcpConnect.expire()
     const { hostname, port, connectTimeout } = this.#target
     this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
@@ -107,7 +104,6 @@ class TlsConnect implements Connecting, TcpConnectListener, DeadlineOwner {
   #secured(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#tcp.deadlines.stop(this.#timeout)
     const wire = new StreamWire(this.#socket!, this.#loan!)
     this.#listener.onConnected(wire)
     wire.listener?.onReadable()
@@ -116,7 +112,6 @@ class TlsConnect implements Connecting, TcpConnectListener, DeadlineOwner {
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#tcp.deadlines.stop(this.#timeout)
     this.#drop()
     this.#listener.onConnectFailed(error)
   }

@@ -43,6 +43,8 @@ export interface ConnectListener {
 export interface Connecting {
   /** Gives up; nobody is told. */
   cancel(): void
+  /** It has taken too long: fails with a ConnectTimeoutError. */
+  expire(): void
 }
 
 /** Makes the connections to one target. */
@@ -50,6 +52,8 @@ export interface Connector {
   readonly localAddress: string | undefined
   /** What makes them, where it is a function. */
   readonly connectFunction: ConnectFunction | undefined
+  /** How long it may take, in milliseconds; 0: for ever, or the function has a timeout of its own. */
+  readonly connectTimeout: number
   /**
    * Begins to connect. The listener is never told from within this call.
    *
