@@ -2,7 +2,8 @@
  * What idle connections cost a client: opens as many as it is told, lets them idle, and prints by how many bytes each
  * has raised the memory of its process.
  *
- * Arguments: client, origin, number of connections, manner of collection. Ends with 1 when there are not as many.
+ * Arguments: client, origin, number of connections, manner of collection, rounds of warm-up. Ends with 1 when there are
+ * not as many connections.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { queryObjects } from 'node:v8'
@@ -11,13 +12,12 @@ import { RecyclingAgent } from '../../../src/index.js'
 import { countDescriptors } from '../../support/descriptors.js'
 import { getTogether } from '../together.js'
 
-/** Those that are there before the first look: by then code is compiled, and memory that is shared is there. */
+/** Those that are there before the first look. */
 const WARM_UP = 1000
-const WARM_UP_ROUNDS = 3
 const COLLECTIONS = 4
 const PAUSE_MS = 50
 
-const [client = '', origin = '', count, collection] = process.argv.slice(2)
+const [client = '', origin = '', count, collection, rounds] = process.argv.slice(2)
 const total = Number(count)
 const limits = { keepAliveTimeout: 600_000, keepAliveMaxTimeout: 600_000 }
 
@@ -43,7 +43,7 @@ async function memory(): Promise<{ rss: number; heap: number; descriptors: numbe
 }
 
 const dispatcher = clients[client]!()
-for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+for (let round = 0; round < Number(rounds); round++) {
   await getTogether(dispatcher, origin, WARM_UP)
   // undici's connections take the next request a turn later.
   await sleep(PAUSE_MS)
