@@ -122,6 +122,8 @@ function memory(): DataView {
 }
 
 const spareParsers: Parser[] = []
+/** Room for as many is kept by a parser that is given back, whatever the peer has sent: two for each name and value. */
+const MOST_KEPT_PLACES = 256
 
 /** One message's parser. Borrow it with the message's first byte, return it with the last. */
 export class Parser {
@@ -160,6 +162,7 @@ export class Parser {
   reset(): void {
     llhttp.llhttp_reset(this.#pointer)
     this.error = null
+    if (this.#places.length > MOST_KEPT_PLACES) this.#places.length = 0
     this.beginHead()
   }
 

@@ -1,4 +1,7 @@
-/** The one timeout that a connection is under: to be made, for the next head, for more of the body, or for the next request. */
+/**
+ * The one timeout that a connection is under: until it is made, until the next head, the next piece of a body or the next
+ * request.
+ */
 import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import type { Request } from '../request/request.js'
 
