@@ -27,7 +27,7 @@ export interface MemoryOptions {
   /** What is done before memory is looked at. @default 'ordinary' */
   collection?: Collection
   /**
-   * How often 1,000 requests are sent before the first look; at least once. V8's space for new objects grows up to 32 MiB
+   * How often 1,000 requests are sent before the first look. V8's space for new objects grows up to 32 MiB
    * whatever the connections are, and stays: with too few it counts as theirs.
    *
    * @default 30
