@@ -57,7 +57,7 @@ describeNative('many connections', () => {
   it.runIf(isTried(whyNotMany))(
     'that idle take at most a third of the memory that those of undici take',
     async () => {
-      const figures = await measureMemory({ connections: [2500], rounds: 1, clients: ['ours', 'undici-pool'] })
+      const figures = await measureMemory({ connections: [4000], rounds: 3, clients: ['ours', 'undici-pool'] })
       for (const { client, rss, rounds } of figures) console.info(`${client}: ${rss} bytes of ${rounds.join(', ')}`)
       expect(sharesOf(figures)[0]!.share).toBeLessThan(MOST_SHARE)
     },

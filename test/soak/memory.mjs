@@ -1,6 +1,6 @@
 /**
  * Memory per idle keep-alive connection, ours and undici's, side by side:
- * node test/soak/memory.mjs [--connections=4000,10000] [--rounds=5] [--warm-up=30] [--collection=reducing]
+ * node test/soak/memory.mjs [--connections=4000,10000] [--rounds=5] [--warm-up=3000] [--collection=reducing]
  *
  * Ends with 1 when ours takes more than a third of undici's.
  */
@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     connections: { type: 'string', default: '4000,10000' },
     rounds: { type: 'string', default: '5' },
-    'warm-up': { type: 'string', default: '30' },
+    'warm-up': { type: 'string', default: '3000' },
     collection: { type: 'string', default: 'ordinary' },
   },
 })
