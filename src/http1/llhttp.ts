@@ -116,12 +116,24 @@ export function receiveWindow(): Buffer {
   return windowView
 }
 
+let windowStart = windowView as Buffer
+
+/** The first `length` bytes of the window, at least one, in memory of their own. */
+export function copyOfWindow(length: number): Buffer {
+  // Most responses are as long as the one before. A view that has become void has no length.
+  if (windowStart.length !== length) windowStart = receiveWindow().subarray(0, length)
+  const copy = Buffer.allocUnsafe(length)
+  copy.set(windowStart)
+  return copy
+}
+
 function memory(): DataView {
   if (windowView.length === 0) renewViews()
   return memoryView
 }
 
-const spareParsers: Parser[] = []
+/** Those that were given back, each with the next; an array would be given new memory each time it is not empty any more. */
+let spareParser: Parser | null = null
 /** Room for as many is kept by a parser that is given back, whatever the peer has sent: two for each name and value. */
 const MOST_KEPT_PLACES = 256
 
@@ -148,14 +160,19 @@ export class Parser {
   /** Add to a wasm address to get an offset in the section. */
   #sectionBase = 0
   #previousWasName = false
+  #nextSpare: Parser | null = null
 
   static borrow(): Parser {
-    return spareParsers.pop() ?? new Parser()
+    const parser = spareParser ?? new Parser()
+    spareParser = parser.#nextSpare
+    parser.#nextSpare = null
+    return parser
   }
 
   giveBack(): void {
     this.reset()
-    spareParsers.push(this)
+    this.#nextSpare = spareParser
+    spareParser = this
   }
 
   /** Makes the parser expect the beginning of a response on a connection of which it knows nothing. */

@@ -8,7 +8,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { FieldSection } from './field-section.js'
-import { Outcome, Parser, receiveWindow, WINDOW_SIZE } from './llhttp.js'
+import { copyOfWindow, Outcome, Parser, receiveWindow, WINDOW_SIZE } from './llhttp.js'
 import { ProtocolError } from './protocol-error.js'
 import { headError, readHead } from './read-head.js'
 import { type Framing, framingOf, type ResponseHead } from './response-head.js'
@@ -452,11 +452,7 @@ export class ResponseReader {
   }
 
   #copyOfInput(end: number): Buffer {
-    if (this.#input === null) {
-      const copy = Buffer.allocUnsafe(end)
-      receiveWindow().copy(copy, 0, 0, end)
-      this.#input = copy
-    }
+    this.#input ??= copyOfWindow(end)
     return this.#input
   }
 

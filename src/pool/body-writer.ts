@@ -17,30 +17,28 @@ import type { Wire } from '../transport/wire.js'
 /** Up to this size a chunk is copied behind its prefix, which is cheaper than a second system call. */
 const COPY_LIMIT = 16_384
 
+/** Whose bodies are written. */
+export interface BodyOwner {
+  /** The first byte of the body is about to be sent: there is one. */
+  onBodyBegins(request: Request): void
+}
+
 export class BodyWriter {
+  readonly #owner: BodyOwner
   readonly #wire: Wire
   readonly #request: Request
   readonly #head: string
   readonly #framing: RequestFraming
   readonly #strict: boolean
-  readonly #onBegin: () => void
   #written = 0
 
-  /** @param onBegin called before the first byte of the body is sent */
-  constructor(
-    wire: Wire,
-    request: Request,
-    head: string,
-    framing: RequestFraming,
-    strict: boolean,
-    onBegin: () => void,
-  ) {
+  constructor(owner: BodyOwner, wire: Wire, request: Request, head: string, framing: RequestFraming, strict: boolean) {
+    this.#owner = owner
     this.#wire = wire
     this.#request = request
     this.#head = head
     this.#framing = framing
     this.#strict = strict
-    this.#onBegin = onBegin
   }
 
   /** As much was written as was announced. */
@@ -57,7 +55,7 @@ export class BodyWriter {
     if (bytes.byteLength === 0) return true
     const framing = this.#framing
     if (framing.kind === 'sized' && this.#written + bytes.byteLength > framing.length) this.#mismatch()
-    if (this.#written === 0) this.#onBegin()
+    if (this.#written === 0) this.#owner.onBodyBegins(this.#request)
     let prefix = this.#written === 0 ? `${this.#head}${framingLine(framing)}` : ''
     if (framing.kind === 'chunked') {
       prefix += `${this.#written === 0 ? '' : CHUNK_SUFFIX}${chunkPrefix(bytes.byteLength)}`

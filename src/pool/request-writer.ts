@@ -7,13 +7,11 @@ import { type BodyIterable, isStream, openBody, type Payload, type StreamBody } 
 import type { Request } from '../request/request.js'
 import type { Wire } from '../transport/wire.js'
 import { type BodyPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
-import { BodyWriter } from './body-writer.js'
+import { type BodyOwner, BodyWriter } from './body-writer.js'
 
 /** Whose requests are sent. */
-export interface WriterOwner {
+export interface WriterOwner extends BodyOwner {
   readonly isOpen: boolean
-  /** The first byte of the body is about to be sent: there is one. */
-  onBodyBegins(request: Request): void
   /** The upload is over, and so is its request's part of the connection: the last byte was handed to the wire. */
   onUploaded(): void
   /** The upload is over: its source has failed, or did not keep its word. Its request is told after this. */
@@ -96,7 +94,7 @@ export function sendRequest(
     if (!request.isOver) request.onRequestSent()
     return null
   }
-  const writer = new BodyWriter(wire, request, head, framing, strictContentLength, () => owner.onBodyBegins(request))
+  const writer = new BodyWriter(owner, wire, request, head, framing, strictContentLength)
   return new Upload(owner, request, writer, source, length)
 }
 

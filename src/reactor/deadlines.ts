@@ -56,16 +56,18 @@ export class Deadlines {
   start(deadline: Deadline, durationMs: number): void {
     deadline.list?.remove(deadline)
     if (durationMs <= 0) return
-    let list = this.#lists.get(durationMs)
-    if (list === undefined) {
-      list = new DeadlineList(durationMs, this.#scheduler, () => this.#lists.delete(durationMs))
-      this.#lists.set(durationMs, list)
-    }
+    const list = this.#lists.get(durationMs) ?? this.#addList(durationMs)
     list.append(deadline)
   }
 
   stop(deadline: Deadline): void {
     deadline.list?.remove(deadline)
+  }
+
+  #addList(durationMs: number): DeadlineList {
+    const list = new DeadlineList(durationMs, this.#scheduler, () => this.#lists.delete(durationMs))
+    this.#lists.set(durationMs, list)
+    return list
   }
 }
 

@@ -16,8 +16,13 @@ export interface ExchangeControl {
   abort(reason?: unknown): void
 }
 
+/** What a handler need not have. */
+export type OptionalCallback = 'onResponseStarted' | 'onBodySent' | 'onRequestSent'
+
 /** A handler of either kind. Every method may throw what the user's code throws. */
 export interface HandlerPort {
+  /** Whether the handler has that callback now. */
+  has(callback: OptionalCallback): boolean
   onStart(control: ExchangeControl): void
   onResponseBegin(): void
   onHead(head: ResponseHead): void
@@ -160,6 +165,10 @@ class ModernPort implements HandlerPort {
     this.#handler = handler as ModernHandler
   }
 
+  has(callback: OptionalCallback): boolean {
+    return this.#handler[callback] != null
+  }
+
   onStart(control: ExchangeControl): void {
     this.#controller = new RequestController(control)
     this.#handler.onRequestStart!(this.#controller, undefined)
@@ -217,6 +226,10 @@ class LegacyPort implements HandlerPort {
 
   constructor(handler: Required<Handler>) {
     this.#handler = handler as LegacyHandler
+  }
+
+  has(callback: OptionalCallback): boolean {
+    return this.#handler[callback] != null
   }
 
   onStart(control: ExchangeControl): void {

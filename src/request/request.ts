@@ -23,7 +23,7 @@ import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { throwLater } from '../reactor/scheduler.js'
 import { classifyBody, destroyBody, type RequestBody } from './body.js'
-import { type ExchangeControl, type HandlerPort, handlerPort } from './handler.js'
+import { type ExchangeControl, type HandlerPort, handlerPort, type OptionalCallback } from './handler.js'
 import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
 import { isIdempotent, serverName, validate, withQuery } from './validation.js'
 
@@ -161,7 +161,7 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   onResponseBegin(): void {
-    this.#guard(this.#port.onResponseBegin)
+    this.#callIfThere('onResponseStarted', this.#port.onResponseBegin)
   }
 
   onHead(head: ResponseHead): void {
@@ -221,12 +221,12 @@ export class Request implements ExchangeControl, HeaderFields {
 
   onBodySent(chunk: unknown): void {
     publishBodyChunkSent(this, chunk)
-    if (!this.isOver) this.#guard(this.#port.onBodySent, chunk)
+    if (!this.isOver) this.#callIfThere('onBodySent', this.#port.onBodySent, chunk)
   }
 
   onRequestSent(): void {
     publishBodySent(this)
-    if (!this.isOver) this.#guard(this.#port.onRequestSent)
+    if (!this.isOver) this.#callIfThere('onRequestSent', this.#port.onRequestSent)
   }
 
   pause(): void {
@@ -273,9 +273,10 @@ export class Request implements ExchangeControl, HeaderFields {
     }
   }
 
-  #guard(callback: (argument: unknown) => void, argument?: unknown): void {
+  /** Entering the request's context costs more than most of what is done in it: not for a callback that is not there. */
+  #callIfThere(name: OptionalCallback, callback: (argument: unknown) => void, argument?: unknown): void {
     try {
-      this.#context.runInAsyncScope(callback, this.#port, argument)
+      if (this.#port.has(name)) this.#context.runInAsyncScope(callback, this.#port, argument)
     } catch (error) {
       this.abort(error)
     }

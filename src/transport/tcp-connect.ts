@@ -67,12 +67,12 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     try {
       resolveAddresses(target.hostname, target, (error, addresses) => {
         if (this.#isOver) return
-        if (error !== null) this.#later(() => this.#end(error))
+        if (error !== null) this.#endLater(error)
         else inRootContext(() => this.#tryAddresses(addresses))
       })
     } catch (error) {
       // A resolver of the caller's may throw.
-      this.#later(() => this.#end(error as Error))
+      this.#endLater(error as Error)
     }
   }
 
@@ -114,7 +114,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
       this.#peers = [Peer.unix(path)]
       onlyPeer.set(this.#target, this.#peers)
     } catch (error) {
-      this.#later(() => this.#end(error as Error))
+      this.#endLater(error as Error)
       return
     }
     this.#tryNext()
@@ -125,7 +125,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
       this.#peers = addresses.map(({ address }) => peerOf(this.#target, address))
       if (isIP(this.#target.hostname) !== 0) onlyPeer.set(this.#target, this.#peers)
     } catch (error) {
-      this.#later(() => this.#end(error as Error))
+      this.#endLater(error as Error)
       return
     }
     this.#tryNext()
@@ -134,7 +134,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
   #tryNext(): void {
     const peer = this.#peers[this.#next++]
     if (peer === undefined) {
-      this.#later(() => this.#end(this.#failure()))
+      this.#endLater(this.#failure())
       return
     }
     if (this.#next > 1 || !this.#tcp.awaitRelease(peer, this)) this.#try(peer)
@@ -199,8 +199,8 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     this.#listener.onConnectFailed(error)
   }
 
-  #later(run: () => void): void {
-    this.#tcp.reactor.later({ run })
+  #endLater(error: Error): void {
+    this.#tcp.reactor.later({ run: () => this.#end(error) })
   }
 
   #stopAttemptTimeout(): void {
