@@ -23,14 +23,15 @@ export function readHead(parser: Parser, section: Buffer, length: number, method
   const fields = new FieldSection(section, text, parser.fieldPlaces())
   const { status, statusOffset, statusLength } = parser
   const isBodyless = status === 204 || status === 304
+  // llhttp cannot know that no body follows.
+  const isKeptForHead =
+    method === 'HEAD' && !parser.shouldKeepAlive && fields.joined('connection').toLowerCase() === 'keep-alive'
   return {
     statusCode: status,
     statusText: readStatusText(section, text, statusOffset, statusLength),
     fields,
-    shouldKeepAlive:
-      parser.shouldKeepAlive ||
-      // llhttp cannot know that no body follows: RFC 9110 9.3.2.
-      (method === 'HEAD' && fields.joined('connection').toLowerCase() === 'keep-alive'),
+    shouldKeepAlive: parser.shouldKeepAlive || isKeptForHead,
+    isKeptForHead,
     keepAliveHint: keepAliveHint(fields.joined('keep-alive')),
     isSound: !isBodyless || (parser.contentLength <= 0 && !parser.hasTransferEncoding),
   }

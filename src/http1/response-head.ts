@@ -8,6 +8,8 @@ export interface ResponseHead {
   fields: FieldSection
   /** The peer means to keep the connection open: RFC 9112 9.3. */
   shouldKeepAlive: boolean
+  /** It does so only because a response to HEAD has no content whose end would have to be found: RFC 9110 9.3.2. */
+  isKeptForHead: boolean
   /** The peer's `Keep-Alive: timeout=` in seconds, or `null`. */
   keepAliveHint: number | null
   /** The connection can carry another message after this one: false for a body where there may be none. */

@@ -23,7 +23,7 @@ import { PooledConnection } from './free-connections.js'
 import { Patience } from './patience.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { openPayload, sendRequest, type Upload, type WriterOwner } from './request-writer.js'
-import { closesAfterBody, closesBefore, idleTimeAfter } from './reuse.js'
+import { closesAfterBody, closesBefore, endsPipeline, idleTimeAfter } from './reuse.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
@@ -50,7 +50,7 @@ export class Connection
   #upload: Upload | null = null
   /** No further request is written. */
   #isLast = false
-  /** A request behind the first was aborted: the connection ends with the first one's response. */
+  /** The connection ends with the first one's response: a request behind it was aborted, or must not rely on that. */
   #isCut = false
   /** No further request is written before the response's head is there. */
   #isBlocked = false
@@ -250,6 +250,7 @@ export class Connection
   onHead(head: ResponseHead): void {
     const request = this.#running[0]!
     this.#head = head
+    if (this.#running.length > 1 && endsPipeline(head, this.#isLast)) this.#isCut = true
     this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
     if (this.#idleTimeoutMs === 0) this.#isLast = true
     request.onHead(head)

@@ -31,6 +31,16 @@ export function closesAfterBody({ method, reset }: RequestFacts): boolean {
   return reset !== false && !expectsPayload(method)
 }
 
+/**
+ * Whether responses that are still due are not waited for behind this one: the connection ends anyway, and that it has
+ * not ended yet is believed of a response to HEAD only as long as others are to follow.
+ *
+ * @param isLast no further request is written on the connection; not yet by what this response says
+ */
+export function endsPipeline({ isKeptForHead }: ResponseHead, isLast: boolean): boolean {
+  return isKeptForHead && isLast
+}
+
 export interface KeepAliveLimits {
   keepAliveTimeout: number
   keepAliveMaxTimeout: number

@@ -17,6 +17,7 @@ const head = (statusCode: number, fields: FieldSection) => ({
   statusText: '',
   fields,
   shouldKeepAlive: true,
+  isKeptForHead: false,
   keepAliveHint: null,
   isSound: true,
 })

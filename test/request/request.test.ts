@@ -12,6 +12,7 @@ const head: ResponseHead = {
   statusText: 'Switching Protocols',
   fields: FieldSection.empty,
   shouldKeepAlive: false,
+  isKeptForHead: false,
   keepAliveHint: null,
   isSound: true,
 }

@@ -243,6 +243,23 @@ describe('a pipeline that is lost', () => {
     free,
   )
   twin(
+    'by a response to HEAD of which only its Connection field says that it ends, where no further request follows',
+    async (stage) => {
+      const { origin } = await stage.server(async (peer) => {
+        if (peer.index > 0) return answering(ok())(peer)
+        await peer.received(/HEAD \/2 .*\r\n\r\n$/s)
+        const keepAlive = `${HEAD}connection: keep-alive\r\n`
+        peer.write(`${keepAlive}keep-alive: timeout=1\r\n\r\n${keepAlive}\r\n${keepAlive}\r\n`)
+      })
+      const agent = stage.agent({ connections: 1, pipelining: 3 })
+      const requests = times(3, { method: 'HEAD', reset: false, blocking: false })
+      const exchanges = requests.map((options) => stage.send(agent, { origin, ...options }))
+      for (const { done } of exchanges) await done
+      await turns(5)
+    },
+    free,
+  )
+  twin(
     'by a FIN within a body',
     losing((peer) => void peer.socket.end(`${HEAD}content-length: 9\r\n\r\nabc`)),
     free,
