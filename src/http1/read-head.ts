@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer'
 import { FieldSection } from './field-section.js'
 import type { Parser } from './llhttp.js'
 import { ProtocolError } from './protocol-error.js'
-import { keepAliveHint, type ResponseHead } from './response-head.js'
+import { keepAliveHint, type ResponseHead, saysKeepAlive } from './response-head.js'
 
 const LAST_OF_ASCII = 0x7f
 
@@ -22,10 +22,10 @@ export function readHead(parser: Parser, section: Buffer, length: number, method
   const text = section.toString('latin1', 0, length)
   const fields = new FieldSection(section, text, parser.fieldPlaces())
   const { status, statusOffset, statusLength } = parser
-  const isBodyless = status === 204 || status === 304
+  const isHead = method === 'HEAD'
+  const isBodyless = !isHead && (status === 204 || status === 304)
   // llhttp cannot know that no body follows.
-  const isKeptForHead =
-    method === 'HEAD' && !parser.shouldKeepAlive && fields.joined('connection').toLowerCase() === 'keep-alive'
+  const isKeptForHead = isHead && !parser.shouldKeepAlive && saysKeepAlive(fields.joined('connection'))
   return {
     statusCode: status,
     statusText: readStatusText(section, text, statusOffset, statusLength),

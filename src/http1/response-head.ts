@@ -12,7 +12,7 @@ export interface ResponseHead {
   isKeptForHead: boolean
   /** The peer's `Keep-Alive: timeout=` in seconds, or `null`. */
   keepAliveHint: number | null
-  /** The connection can carry another message after this one: false for a body where there may be none. */
+  /** The connection can carry another message after this one: not if 204 or 304 to another method than HEAD has a body. */
   isSound: boolean
 }
 
@@ -57,6 +57,11 @@ export function framingOf(method: string, facts: FramingFacts): Framing {
   if (length >= 0) return length === 0 ? NONE : { kind: 'sized', length }
   // 8.
   return UNTIL_CLOSE
+}
+
+/** Whether Connection has the option keep-alive, as undici 8 reads it; what looks like close counts as close. */
+export function saysKeepAlive(value: string): boolean {
+  return /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i.test(value) && !/close/i.test(value)
 }
 
 /** `timeout=` of a Keep-Alive field (RFC 2068 19.7.1) in seconds; as undici 8, whatever the case. */

@@ -50,7 +50,7 @@ export class Connection
   #upload: Upload | null = null
   /** No further request is written. */
   #isLast = false
-  /** The connection ends with the first one's response: a request behind it was aborted, or must not rely on that. */
+  /** The connection ends with the first one's response: a request behind it was aborted, or could get a wrong one. */
   #isCut = false
   /** No further request is written before the response's head is there. */
   #isBlocked = false

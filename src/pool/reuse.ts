@@ -32,13 +32,13 @@ export function closesAfterBody({ method, reset }: RequestFacts): boolean {
 }
 
 /**
- * Whether responses that are still due are not waited for behind this one: the connection ends anyway, and that it has
- * not ended yet is believed of a response to HEAD only as long as others are to follow.
+ * Whether what comes behind this response is not taken for responses that are still due: it may be this one's content,
+ * or it answers HEAD, and that its connection goes on is not believed of one that ends soon.
  *
- * @param isLast no further request is written on the connection; not yet by what this response says
+ * @param isLast no further request is written on the connection, and not only because of this response
  */
-export function endsPipeline({ isKeptForHead }: ResponseHead, isLast: boolean): boolean {
-  return isKeptForHead && isLast
+export function endsPipeline({ isSound, isKeptForHead }: ResponseHead, isLast: boolean): boolean {
+  return !isSound || (isKeptForHead && isLast)
 }
 
 export interface KeepAliveLimits {

@@ -177,8 +177,26 @@ const connections: ResponseCase[] = [
   [
     '304 with chunks announced, and another response',
     `${lines('HTTP/1.1 304 Not Modified', 'Transfer-Encoding: chunked', '')}${next}`,
-    '304 end | 200 "next" end',
-    { requests: 2 },
+    '304 end | ! no second connection',
+    { requests: 2, undici: '304 end | 200 "next" end' },
+  ],
+  [
+    '304 with a length, and its content, which is a response',
+    `${lines('HTTP/1.1 304 Not Modified', `Content-Length: ${next.length}`, '')}${next}`,
+    '304 end | ! no second connection',
+    { requests: 2, undici: '304 ! length mismatch | ! no second connection' },
+  ],
+  [
+    '304 with a length to HEAD, and another response',
+    `${lines('HTTP/1.1 304 Not Modified', 'Content-Length: 10', '')}${next}`,
+    '304 end | 200 end',
+    { ...HEAD, requests: 2 },
+  ],
+  [
+    '304 with chunks announced to HEAD, and another response',
+    `${lines('HTTP/1.1 304 Not Modified', 'Transfer-Encoding: chunked', '')}${next}`,
+    '304 end | 200 end',
+    { ...HEAD, requests: 2 },
   ],
   [
     '204 with a length and a body',
@@ -233,6 +251,30 @@ const connections: ResponseCase[] = [
   ['HEAD with a length', ok('Content-Length: 4'), '200 end', HEAD],
   ['HEAD with chunks announced', ok('Transfer-Encoding: chunked'), '200 end', HEAD],
   ['HEAD with neither', ok(), '200 end', HEAD],
+  [
+    'HEAD with neither that keeps alive, and another response',
+    `${ok('Connection: Keep-Alive')}${next}`,
+    '200 end | 200 end',
+    { ...HEAD, requests: 2 },
+  ],
+  [
+    'HEAD with neither that keeps alive among other options, and another response',
+    `${ok('Connection: a,\tkeep-alive , b')}${next}`,
+    '200 end | 200 end',
+    { ...HEAD, requests: 2, undici: '200 end | ! no second connection' },
+  ],
+  [
+    'HEAD with neither that keeps alive and closes',
+    `${ok('Connection: keep-alive, close')}${next}`,
+    '200 end | ! no second connection',
+    { ...HEAD, requests: 2 },
+  ],
+  [
+    'HEAD with neither and an option that ends in keep-alive',
+    `${ok('Connection: not-keep-alive')}${next}`,
+    '200 end | ! no second connection',
+    { ...HEAD, requests: 2 },
+  ],
   ['HEAD with the body that it has not', `${ok('Content-Length: 4')}body`, '200 end', HEAD],
   [
     'close among other options',

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { type Framing, type FramingFacts, framingOf, keepAliveHint } from '../../src/http1/response-head.js'
+import {
+  type Framing,
+  type FramingFacts,
+  framingOf,
+  keepAliveHint,
+  saysKeepAlive,
+} from '../../src/http1/response-head.js'
 
 const plain: FramingFacts = {
   status: 200,
@@ -51,5 +57,21 @@ describe('keepAliveHint', () => {
     ['max=5', null],
   ])('reads %j as %s', (value, seconds) => {
     expect(keepAliveHint(value)).toBe(seconds)
+  })
+})
+
+describe('saysKeepAlive', () => {
+  it.each<[value: string, answer: boolean]>([
+    ['', false],
+    ['keep-alive', true],
+    ['Keep-Alive', true],
+    ['upgrade,\tkeep-alive , x', true],
+    ['keep-alive, close', false],
+    ['keep-alive, Closekeep-alive', false],
+    ['not-keep-alive', false],
+    ['keep-alive2', false],
+    ['keep alive', false],
+  ])('reads %j as %s', (value, answer) => {
+    expect(saysKeepAlive(value)).toBe(answer)
   })
 })

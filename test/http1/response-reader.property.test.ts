@@ -111,7 +111,7 @@ const exchange: fc.Arbitrary<Exchange> = fc
           fields: record(allFields),
           keepAlive: true,
           hint: null,
-          sound: (status !== 204 && status !== 304) || isEmpty,
+          sound: method === 'HEAD' || (status !== 204 && status !== 304) || isEmpty,
           framing: isBodyless
             ? { kind: 'sized', length: 0 }
             : content.kind === 'sized'

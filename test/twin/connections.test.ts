@@ -45,6 +45,10 @@ describe('a connection is kept behind', () => {
     ['HEAD', sequence(`${HEAD}content-length: 5\r\n\r\n`, times(2, { method: 'HEAD' }))],
     ['HEAD with reset false', sequence(`${HEAD}content-length: 5\r\n\r\n`, times(2, { method: 'HEAD', reset: false }))],
     ['HEAD with reset false and no length', sequence(`${HEAD}\r\n`, times(2, { method: 'HEAD', reset: false }))],
+    [
+      '304 with a length to HEAD with reset false',
+      sequence('HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n', times(2, { method: 'HEAD', reset: false })),
+    ],
     ['a GET with a body', sequence(ok(), times(2, { body: 'x' }))],
     ['a GET with a body and reset false', sequence(ok(), times(2, { body: 'x', reset: false }))],
     ['a DELETE with a body', sequence(ok(), times(2, { method: 'DELETE', body: 'x' }))],
