@@ -12,7 +12,7 @@ export interface ResponseHead {
   isKeptForHead: boolean
   /** The peer's `Keep-Alive: timeout=` in seconds, or `null`. */
   keepAliveHint: number | null
-  /** The connection can carry another message after this one: not if 204 or 304 to another method than HEAD has a body. */
+  /** What follows is another message, not its content: false for 204 and 304 that announce some, but not to HEAD. */
   isSound: boolean
 }
 
