@@ -57,15 +57,16 @@ export class FieldSection {
     return record
   }
 
-  /** All values of one field, joined without a separator; '' when it is absent. @param name lower case */
-  joined(name: string): string {
+  /** All values of one field; '' when it is absent or empty. @param name lower case */
+  joined(name: string, separator: string): string {
     const text = this.#text
     const places = this.#places
     let joined = ''
     for (let i = 0; i < places.length; i += 4) {
       if (places[i + 1] !== name.length || lowerCased(text, places[i]!, name.length) !== name) continue
       const valueOffset = places[i + 2]!
-      joined += text.substring(valueOffset, valueOffset + places[i + 3]!)
+      const value = text.substring(valueOffset, valueOffset + places[i + 3]!)
+      joined = joined === '' ? value : joined + separator + value
     }
     return joined
   }

@@ -12,7 +12,7 @@ export function headError(parser: Parser, section: Buffer): ProtocolError {
   // A name without a value is not a field.
   const places = parser.fieldPlaces()
   places.length -= places.length % 4
-  const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length')
+  const contentLength = new FieldSection(section, section.toString('latin1'), places).joined('content-length', '')
   if (contentLength !== '' && Number.parseInt(contentLength, 10) !== 0) return new ProtocolError('length-mismatch')
   return parser.error!
 }
@@ -25,14 +25,14 @@ export function readHead(parser: Parser, section: Buffer, length: number, method
   const isHead = method === 'HEAD'
   const isBodyless = !isHead && (status === 204 || status === 304)
   // llhttp cannot know that no body follows.
-  const isKeptForHead = isHead && !parser.shouldKeepAlive && saysKeepAlive(fields.joined('connection'))
+  const isKeptForHead = isHead && !parser.shouldKeepAlive && saysKeepAlive(fields.joined('connection', ','))
   return {
     statusCode: status,
     statusText: readStatusText(section, text, statusOffset, statusLength),
     fields,
     shouldKeepAlive: parser.shouldKeepAlive || isKeptForHead,
     isKeptForHead,
-    keepAliveHint: keepAliveHint(fields.joined('keep-alive')),
+    keepAliveHint: keepAliveHint(fields.joined('keep-alive', ',')),
     isSound: !isBodyless || (parser.contentLength <= 0 && !parser.hasTransferEncoding),
   }
 }

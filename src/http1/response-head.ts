@@ -59,9 +59,9 @@ export function framingOf(method: string, facts: FramingFacts): Framing {
   return UNTIL_CLOSE
 }
 
-/** Whether Connection has the option keep-alive, as undici 8 reads it; what looks like close counts as close. */
+/** Whether Connection has the option keep-alive, and not close; as undici 8. */
 export function saysKeepAlive(value: string): boolean {
-  return /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i.test(value) && !/close/i.test(value)
+  return /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i.test(value) && !/(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(value)
 }
 
 /** `timeout=` of a Keep-Alive field (RFC 2068 19.7.1) in seconds; as undici 8, whatever the case. */

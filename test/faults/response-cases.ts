@@ -264,6 +264,12 @@ const connections: ResponseCase[] = [
     { ...HEAD, requests: 2, undici: '200 end | ! no second connection' },
   ],
   [
+    'HEAD with neither that keeps alive in the second of two fields, and another response',
+    `${ok('Connection: a', 'Connection: keep-alive')}${next}`,
+    '200 end | 200 end',
+    { ...HEAD, requests: 2, undici: '200 end | ! no second connection' },
+  ],
+  [
     'HEAD with neither that keeps alive and closes',
     `${ok('Connection: keep-alive, close')}${next}`,
     '200 end | ! no second connection',

@@ -86,16 +86,16 @@ describe('FieldSection.toRecord', () => {
 })
 
 describe('FieldSection.joined', () => {
-  const fields = section(['Keep-Alive', 'timeout=5'], ['X-Other', 'no'], ['keep-alive', ', max=9'], ['Empty', ''])
+  const fields = section(['Keep-Alive', 'timeout=5'], ['X-Other', 'no'], ['keep-alive', 'max=9'], ['Empty', ''])
 
   it.each([
-    ['keep-alive', 'timeout=5, max=9'],
+    ['keep-alive', 'timeout=5;max=9'],
     ['x-other', 'no'],
     ['empty', ''],
     ['absent', ''],
     ['x-othez', ''],
   ])('finds under %s %j', (name, value) => {
-    expect(fields.joined(name)).toBe(value)
+    expect(fields.joined(name, ';')).toBe(value)
   })
 })
 
@@ -103,6 +103,6 @@ describe('FieldSection.empty', () => {
   it('has no fields in any form', () => {
     expect(FieldSection.empty.toRaw()).toEqual([])
     expect(FieldSection.empty.toRecord()).toEqual({})
-    expect(FieldSection.empty.joined('a')).toBe('')
+    expect(FieldSection.empty.joined('a', ',')).toBe('')
   })
 })
