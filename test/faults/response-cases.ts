@@ -204,6 +204,12 @@ const connections: ResponseCase[] = [
     '204 end',
     { undici: '204 ! length mismatch' },
   ],
+  [
+    '204 with a length, and its content, which is a response',
+    `${lines('HTTP/1.1 204 No Content', `Content-Length: ${next.length}`, '')}${next}`,
+    '204 end | ! no second connection',
+    { requests: 2, undici: '204 ! length mismatch | ! no second connection' },
+  ],
   ['205 with a body', `${lines('HTTP/1.1 205 Reset', 'Content-Length: 2', '')}ok`, '205 "ok" end'],
   ['100 first', `${lines('HTTP/1.1 100 Continue', '')}${next}`, '! bad response'],
   ['103 first', `${lines('HTTP/1.1 103 Early Hints', 'Link: </a>', '')}${next}`, '103 200 "next" end'],

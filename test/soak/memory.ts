@@ -28,7 +28,7 @@ export interface MemoryOptions {
   collection?: Collection
   /**
    * How many requests are sent over one connection before the first look. In a new process V8 optimizes code meanwhile,
-   * the parser's above all, for which it takes up to 40 MB and gives back most: that would count as the connections'.
+   * the parser's above all, and does not give back all the memory that takes: it would count as the connections'.
    *
    * @default 3000
    */
