@@ -1,9 +1,6 @@
 /**
- * One connection to an origin: its requests, in the order in which they were written, the reader of their responses
- * and the wire below. Its phases are those of connection-phase.ts.
- *
- * Invariant: `running[0]` is the request whose response is being read. A request is in `pending`, in `starting`, in
- * `running` or with somebody else, never in two places.
+ * One connection to an origin: its wire, the reader of responses, and its deadlines. Its phases are those of
+ * connection-phase.ts; which requests it carries, and what becomes of them, is decided in its pipeline.
  */
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
@@ -13,27 +10,27 @@ import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { DeadlineOwner } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/scheduler.js'
-import { isOneShot } from '../request/body.js'
-import type { Request, RequestCarrier } from '../request/request.js'
+import type { Request } from '../request/request.js'
 import type { Connecting, ConnectListener, Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { PooledConnection } from './free-connections.js'
 import { Patience } from './patience.js'
+import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
-import { openPayload, sendRequest, type Upload, type WriterOwner } from './request-writer.js'
-import { closesAfterBody, closesBefore, endsPipeline, idleTimeAfter } from './reuse.js'
+import { endsPipeline, idleTimeAfter } from './reuse.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements ConnectListener, ReceiverOwner, WireListener, RequestCarrier, WriterOwner, DeadlineOwner, Task
+  implements ConnectListener, ReceiverOwner, WireListener, PipelineOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
   readonly #options: ConnectionOptions
+  readonly #pipeline: Pipeline
   readonly #receiver: Receiver
   readonly #patience: Patience
   #phase: ConnectionPhase = 'connecting'
@@ -42,19 +39,6 @@ export class Connection
   /** What the connection was made for; of importance for TLS only. */
   #servername: string | null = null
   #wire: Wire | null = null
-  #pending: Request | null = null
-  /** Its start callback is being called, which may do anything to the agent: dispatch, close or destroy. */
-  #starting: Request | null = null
-  #running: Request[] = []
-  /** Of the last one: no other is written meanwhile. */
-  #upload: Upload | null = null
-  /** No further request is written. */
-  #isLast = false
-  /** The connection ends with the first one's response: a request behind it was aborted, or could get a wrong one. */
-  #isCut = false
-  /** No further request is written before the response's head is there. */
-  #isBlocked = false
-  #requestCount = 0
   #idleTimeoutMs: number
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
   #restsUntil = -1
@@ -69,6 +53,7 @@ export class Connection
     this.#transport = transport
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
+    this.#pipeline = new Pipeline(this, owner, options)
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
   }
@@ -79,29 +64,21 @@ export class Connection
 
   /** Requests that were written and not answered yet. */
   get runningCount(): number {
-    return this.#running.length
+    return this.#pipeline.runningCount
   }
 
   get pendingCount(): number {
-    return (this.#pending === null ? 0 : 1) + (this.#starting === null ? 0 : 1)
+    return this.#pipeline.pendingCount
   }
 
   /** Whether {@link assign} may be called. */
   get canTake(): boolean {
-    return (
-      this.#phase === 'open' &&
-      this.#pending === null &&
-      this.#starting === null &&
-      !this.#isLast &&
-      !this.#isBlocked &&
-      this.#upload === null &&
-      this.#running.length < Math.max(1, this.#options.pipelining)
-    )
+    return this.#phase === 'open' && this.#pipeline.canTake
   }
 
   /** Whether {@link assign} may be called with this request. */
   canServe(request: Request): boolean {
-    return this.canTake && (this.#running.length === 0 || this.#isFor(request))
+    return this.canTake && (this.#pipeline.first === null || this.#isFor(request))
   }
 
   /**
@@ -113,7 +90,7 @@ export class Connection
       this.#close('servername changed', 'self')
       return false
     }
-    if (this.#running.length > 0 || this.#isResting) return true
+    if (this.#pipeline.first !== null || this.#isResting) return true
     const wire = this.#wire!
     if (wire.probe() === Received.Nothing) {
       if (!wire.probesKernel) this.#rest(wire)
@@ -125,7 +102,7 @@ export class Connection
 
   /** Begins to connect, for `request`. */
   open(connector: Connector, request: Request): void {
-    this.#pending = request
+    this.#pipeline.put(request)
     this.#connector = connector
     const servername = request.protocol === 'https:' ? request.servername : null
     this.#servername = servername
@@ -138,15 +115,15 @@ export class Connection
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
   assign(request: Request): void {
-    this.#pending = request
-    if (this.#running.length > 0) this.#advance()
+    this.#pipeline.put(request)
+    if (this.#pipeline.first !== null) this.#advance()
     else this.#schedule()
   }
 
   /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
   retire(): void {
-    this.#isLast = true
-    if (this.#running.length === 0) this.#close(new ClientDestroyedError(), 'self')
+    this.#pipeline.stopWriting()
+    if (this.#pipeline.first === null) this.#close(new ClientDestroyedError(), 'self')
   }
 
   /**
@@ -155,13 +132,12 @@ export class Connection
    */
   destroy(error: Error): void {
     if (this.#phase === 'closed') return
-    const running = this.#running
-    this.#running = []
-    const unsent = this.#takeRequests()
+    const running = this.#pipeline.takeRunning()
+    const unsent = this.#pipeline.takeAll()
     const wasOpen = this.#phase === 'open'
     this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
     for (const request of unsent) request.fail(error)
-    this.#stopUpload(error)
+    this.#pipeline.stopUpload(error)
     const run = (): void => {
       for (const request of running) request.fail(error)
       if (wasOpen) this.#owner.onDisconnected(this, error, [])
@@ -175,7 +151,7 @@ export class Connection
   run(): void {
     this.#isScheduled = false
     if (this.#phase !== 'open') return
-    if (this.#running.length === 0 && this.#isResting) return this.#schedule()
+    if (this.#pipeline.first === null && this.#isResting) return this.#schedule()
     this.#advance()
     if (this.#receiver.isDue) this.onReadable()
   }
@@ -187,7 +163,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, 'connected')
     this.#wire = wire
     wire.listener = this
-    publishConnected(this.#pending!.origin, this.#connector!, this.#servername, wire)
+    publishConnected(this.#pipeline.pending!.origin, this.#connector!, this.#servername, wire)
     // Whoever is told may end it, as may a handler of 'connect'.
     if (this.isOpen) this.#owner.onConnected(this)
     if (this.isOpen) this.#advance()
@@ -196,11 +172,12 @@ export class Connection
   onConnectFailed(error: Error): void {
     this.#connecting = null
     this.#patience.stop()
-    const request = this.#pending!
+    const request = this.#pipeline.pending!
     publishConnectError(request.origin, this.#connector!, this.#servername, error)
     if (this.#phase === 'closed') return
     this.#phase = nextPhase(this.#phase, 'failed')
-    this.#pending = null
+    this.#pipeline.takeAll()
+    this.#pipeline.end()
     this.#owner.onConnectFailed(this, error, request)
   }
 
@@ -211,7 +188,7 @@ export class Connection
   }
 
   onDrain(): void {
-    this.#upload?.onDrain()
+    this.#pipeline.onDrain()
   }
 
   // ReceiverOwner
@@ -224,7 +201,7 @@ export class Connection
   onReceiveFailed(error: Error): void {
     if (this.#head === null) return this.#lose(error)
     this.#isFailing = true
-    this.#isLast = true
+    this.#pipeline.stopWriting()
     const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
     this.#transport.scheduler.later({ run: () => this.#transport.scheduler.later(lose) })
   }
@@ -234,47 +211,48 @@ export class Connection
   }
 
   expectation(): Request | null {
-    return this.#running[0] ?? null
+    return this.#pipeline.first
   }
 
   onResponseBegin(): void {
-    this.#running[0]!.onResponseBegin()
+    this.#pipeline.first!.onResponseBegin()
   }
 
   onInformational(head: ResponseHead): void {
-    const request = this.#running[0]!
+    const request = this.#pipeline.first!
     this.#patience.forHeaders(request)
     request.onHead(head)
   }
 
   onHead(head: ResponseHead): void {
-    const request = this.#running[0]!
+    const request = this.#pipeline.first!
     this.#head = head
-    if (this.#running.length > 1 && endsPipeline(head, this.#isLast)) this.#isCut = true
+    const pipeline = this.#pipeline
+    if (pipeline.runningCount > 1 && endsPipeline(head, pipeline.isLast)) pipeline.cut()
     this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
-    if (this.#idleTimeoutMs === 0) this.#isLast = true
+    if (this.#idleTimeoutMs === 0) pipeline.stopWriting()
     request.onHead(head)
     if (this.#phase === 'closed') return
-    this.#isBlocked = false
+    pipeline.onHead()
     this.#followPause(request)
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
   }
 
   onData(chunk: Buffer): void {
-    const request = this.#running[0]!
+    const request = this.#pipeline.first!
     request.onData(chunk)
     if (this.#phase !== 'closed') this.#followPause(request)
   }
 
   onEnd(trailers: FieldSection): void {
-    const request = this.#running.shift()!
+    const pipeline = this.#pipeline
+    const request = pipeline.takeFirst()
     const head = this.#head!
     this.#head = null
     this.#patience.stop()
-    const isLast = this.#isCut || (this.#isLast && this.#running.length === 0)
-    const isSent = this.#upload === null || (this.#upload.isFull && !this.#wire!.isBlocked)
-    if (isSent && head.shouldKeepAlive && !isLast) {
+    const isLast = pipeline.isCut || (pipeline.isLast && pipeline.first === null)
+    if (pipeline.isSentTo(this.#wire!) && head.shouldKeepAlive && !isLast) {
       this.#rest(this.#wire!)
       this.#owner.onFree(this)
       request.onEnd(trailers)
@@ -282,21 +260,21 @@ export class Connection
       return
     }
     // The descriptor goes back before the handler hears of the end, so that the next request can have it.
-    const unsent = this.#takeRequests()
-    // Behind a cut come responses that nobody wants any more.
-    this.#end(this.#isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
+    const unsent = pipeline.takeAll()
+    this.#end(pipeline.isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
-    this.#stopUpload()
+    pipeline.stopUpload()
     this.#owner.onDisconnected(this, 'reset', unsent)
   }
 
   onTunnel(head: ResponseHead, rest: Buffer): void {
-    const request = this.#running.shift()!
-    const unsent = this.#takeRequests()
+    const request = this.#pipeline.takeFirst()
+    const unsent = this.#pipeline.takeAll()
     this.#phase = nextPhase(this.#phase, 'tunnel')
+    this.#pipeline.end()
     this.#patience.stop()
     this.#receiver.stop()
-    this.#stopUpload()
+    this.#pipeline.stopUpload()
     const wire = this.#wire!
     this.#wire = null
     let stream: Duplex
@@ -313,40 +291,25 @@ export class Connection
   // RequestCarrier
 
   resumeResponse(request: Request): void {
-    if (request !== this.#running[0] || !this.#receiver.isPaused || this.#isFailing) return
+    if (request !== this.#pipeline.first || !this.#receiver.isPaused || this.#isFailing) return
     this.#patience.forBody(request)
     this.#receiver.resume(this.#wire!)
   }
 
   requestAborted(request: Request): void {
     if (this.#phase === 'closed') return
-    const index = this.#running.indexOf(request)
-    // Its handler did it at the start: nothing was written.
-    if (index < 0) return
-    const isBeingWritten = this.#upload !== null && index === this.#running.length - 1
-    this.#running.splice(index, 1)
-    if (index === 0) return this.#lose('aborted')
-    // Those behind the head of the pipeline can be sent again; the head, be it a POST, cannot, and need not suffer.
-    this.#isLast = true
-    this.#isCut = true
-    if (isBeingWritten) this.#stopUpload()
+    if (this.#pipeline.drop(request)) this.#lose('aborted')
   }
 
-  // WriterOwner
+  // PipelineOwner
 
-  onBodyBegins(request: Request): void {
-    this.#isLast ||= closesAfterBody(request)
-  }
-
-  onUploadFailed(): void {
-    this.#upload = null
+  onFirstRequest(request: Request): void {
+    this.#patience.forHeaders(request)
   }
 
   onUploaded(): void {
-    this.#upload = null
-    if (this.#phase !== 'open') return
-    const first = this.#running[0]
-    if (this.#head === null && first !== undefined) this.#patience.forHeaders(first)
+    const { first } = this.#pipeline
+    if (this.#head === null && first !== null) this.#patience.forHeaders(first)
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
   }
@@ -354,13 +317,12 @@ export class Connection
   /** What was awaited did not come. */
   onDeadline(): void {
     const { awaited } = this.#patience
-    const first = this.#running[0]
+    const { first, isUploading, runningCount } = this.#pipeline
     if (awaited === 'connection') this.#connecting!.expire()
     else if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-    else if (this.#upload !== null && !this.#wire!.isBlocked && this.#running.length === 1)
-      this.#patience.forHeaders(first!)
+    else if (isUploading && !this.#wire!.isBlocked && runningCount === 1) this.#patience.forHeaders(first!)
     else this.#lose(new HeadersTimeoutError())
   }
 
@@ -386,57 +348,20 @@ export class Connection
 
   /** Writes the pending request if it may be written now, and asks for the next. */
   #advance(): void {
-    while (this.#pending !== null && this.#phase === 'open' && this.#mayWrite(this.#pending)) {
-      const request = this.#pending
-      this.#pending = null
-      this.#write(request)
+    while (this.#phase === 'open' && this.#pipeline.canWrite) {
+      // Over before anything was written: the connection goes on without it.
+      if (!this.#pipeline.write(this.#wire!) && this.isOpen && this.#pipeline.first === null) this.#nextResponse()
       if (this.canTake) this.#owner.onAvailable(this)
     }
   }
 
-  #mayWrite(request: Request): boolean {
-    if (this.#upload !== null || this.#isLast || this.#isBlocked) return false
-    if (this.#running.length === 0) return true
-    // If an earlier request fails this one is sent again: it must not matter how often (undici client-h1, busy).
-    return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload)
-  }
-
-  #write(request: Request): void {
-    const payload = openPayload(request, this.#owner)
-    if (payload === null) return this.#notStarted()
-    this.#starting = request
-    const isWanted = request.start(this)
-    this.#starting = null
-    if (!isWanted || this.#phase !== 'open') return this.#notStarted()
-    const { pipelining, maxRequestsPerClient } = this.#options
-    const isLast = maxRequestsPerClient > 0 && ++this.#requestCount >= maxRequestsPerClient
-    const close = closesBefore(request, pipelining, isLast)
-    this.#isLast ||= close
-    // An array that grows makes room for 17, of which mostly one is needed.
-    if (this.#running.length === 0) this.#running = [request]
-    else this.#running.push(request)
-    if (this.#running.length === 1) this.#patience.forHeaders(request)
-    // Whoever is told of it meanwhile may dispatch another one, which must not overtake it.
-    this.#isBlocked = true
-    const upload = sendRequest(this.#wire!, request, payload, close, this.#owner, this)
-    this.#isBlocked = request.blocking
-    if (upload === null) return
-    this.#upload = upload
-    upload.start()
-  }
-
-  /** The request was over before anything was written: the connection goes on without it. */
-  #notStarted(): void {
-    if (this.#phase === 'open' && this.#running.length === 0) this.#nextResponse()
-  }
-
   /** Between two messages. */
   #nextResponse(): void {
-    const next = this.#running[0]
-    if (next !== undefined) this.#patience.forHeaders(next)
+    const { first } = this.#pipeline
+    if (first !== null) this.#patience.forHeaders(first)
     else this.#patience.forReuse(this.#idleTimeoutMs)
     if (this.canTake) this.#owner.onAvailable(this)
-    else if (this.#pending !== null) this.#schedule()
+    else if (this.#pipeline.pending !== null) this.#schedule()
   }
 
   #followPause(request: Request): void {
@@ -450,9 +375,9 @@ export class Connection
 
   /** Ends in good order, between two messages. */
   #close(reason: EndReason, initiator: Initiator): void {
-    const unsent = this.#takeRequests()
+    const unsent = this.#pipeline.takeAll()
     this.#end(initiator)
-    this.#stopUpload()
+    this.#pipeline.stopUpload()
     this.#owner.onDisconnected(this, reason, unsent)
   }
 
@@ -461,34 +386,19 @@ export class Connection
    * were never answered and are sent again.
    */
   #lose(reason: EndReason): void {
-    const wasWritten = this.#running.length > 0
-    const requests = this.#takeRequests()
+    const wasWritten = this.#pipeline.first !== null
+    const requests = this.#pipeline.takeAll()
     this.#end(null)
     const error = reason instanceof Error ? reason : undefined
     if (wasWritten && error !== undefined) requests.shift()!.fail(error)
-    this.#stopUpload(error)
+    this.#pipeline.stopUpload(error)
     this.#owner.onDisconnected(this, reason, requests)
-  }
-
-  #stopUpload(error?: Error): void {
-    const upload = this.#upload
-    this.#upload = null
-    upload?.cancel(error)
-  }
-
-  #takeRequests(): Request[] {
-    const requests = this.#running
-    this.#running = []
-    if (this.#starting !== null) requests.push(this.#starting)
-    if (this.#pending !== null) requests.push(this.#pending)
-    this.#starting = null
-    this.#pending = null
-    return requests
   }
 
   /** @param initiator of an end in good order; `null` for an abort */
   #end(initiator: Initiator | null): void {
     this.#phase = nextPhase(this.#phase, initiator ?? 'abort')
+    this.#pipeline.end()
     this.#patience.stop()
     this.#receiver.stop()
     this.#connecting?.cancel()
