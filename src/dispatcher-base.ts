@@ -8,7 +8,7 @@ import { constants } from 'node:buffer'
 import type { EventEmitter } from 'node:events'
 import { type Client, Dispatcher } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
-import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
+import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
@@ -24,19 +24,7 @@ export abstract class DispatcherBase extends Dispatcher {
   constructor(options: ResolvedOptions) {
     super()
     this.resolved = options
-    // undici's types know neither the targets of 'drain' nor errors of the kernel.
-    const emitter = this as unknown as EventEmitter
-    const targets = [this]
-    this.core = new DispatcherCore(options, {
-      onConnect: (origin) => void emitter.emit('connect', origin, targets),
-      onDisconnect: (origin, reason) => {
-        if (emitter.listenerCount('disconnect') === 0) return
-        const error = reason instanceof Error ? reason : new InformationalError(reason)
-        emitter.emit('disconnect', origin, targets, error)
-      },
-      onConnectionError: (origin, error) => void emitter.emit('connectionError', origin, targets, error),
-      onDrain: (origin) => void emitter.emit('drain', origin, targets),
-    })
+    this.core = new DispatcherCore(options, this as unknown as EventEmitter)
   }
 
   /** close() was called: no further request is taken. */

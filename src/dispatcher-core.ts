@@ -1,5 +1,8 @@
 /** The state behind a dispatcher: its origins, its sockets, and how far its end has come. */
+import type { AsyncResource } from 'node:async_hooks'
+import type { EventEmitter } from 'node:events'
 import type { Dispatcher } from 'undici'
+import { Announcements } from './announcements.js'
 import { ClientClosedError, ClientDestroyedError, InvalidArgumentError, MaxOriginsReachedError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 import type { EndReason } from './pool/connection-owner.js'
@@ -8,9 +11,6 @@ import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { createTransport } from './transport/choose.js'
 import type { Transport } from './transport/transport.js'
-
-/** The events that a dispatcher emits. */
-export type DispatcherEvents = Omit<PoolEvents, 'onIdle'>
 
 /** Unused pools are forgotten when there are this many origins, and whenever their number has doubled since. */
 const SWEEP_AT = 64
@@ -35,7 +35,7 @@ export class DispatcherCore implements PoolEvents {
   isClosed = false
   isDestroyed = false
   readonly #options: ResolvedOptions
-  readonly #events: DispatcherEvents
+  readonly #events: Announcements
   readonly #transport: Transport
   /** By URL.origin. */
   readonly #pools = new Map<string, OriginPool>()
@@ -44,10 +44,11 @@ export class DispatcherCore implements PoolEvents {
   #sweepAt = SWEEP_AT
   #onIdle: (() => void)[] = []
 
-  constructor(options: ResolvedOptions, events: DispatcherEvents) {
+  /** @param emitter who emits the events */
+  constructor(options: ResolvedOptions, emitter: EventEmitter) {
     this.#options = options
-    this.#events = events
     this.#transport = createTransport(options)
+    this.#events = new Announcements(emitter, this.#transport.scheduler)
   }
 
   get stats(): Record<string, OriginStats | SingleConnectionStats> {
@@ -110,16 +111,16 @@ export class DispatcherCore implements PoolEvents {
     this.#whenIdle(() => this.#whenQuiet(callback))
   }
 
-  onConnect(origin: URL): void {
-    this.#events.onConnect(origin)
+  onConnect(origin: URL, context: AsyncResource): void {
+    this.#events.onConnect(origin, context)
   }
 
-  onDisconnect(origin: URL, reason: EndReason): void {
-    this.#events.onDisconnect(origin, reason)
+  onDisconnect(origin: URL, context: AsyncResource, reason: EndReason, isAfterwards: boolean): void {
+    this.#events.onDisconnect(origin, context, reason, isAfterwards)
   }
 
-  onConnectionError(origin: URL, error: Error): void {
-    this.#events.onConnectionError(origin, error)
+  onConnectionError(origin: URL, context: AsyncResource, error: Error): void {
+    this.#events.onConnectionError(origin, context, error)
   }
 
   onDrain(origin: URL): void {
@@ -150,6 +151,7 @@ export class DispatcherCore implements PoolEvents {
     this.#transport.whenQuiet(() => {
       scheduler.letGo()
       this.#transport.close()
+      this.#events.flush()
       callback()
     })
   }

@@ -22,12 +22,18 @@ export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout' | 's
 export interface ConnectionOwner<C> extends SendingRules {
   /** The connection is there; the first request is written after this. */
   onConnected(connection: C): void
+  /** The request that it is being made for was aborted: {@link Connection.reassign} it. */
+  onUnneeded(connection: C): void
   /** It could not be made; `request` is the one that it was made for. */
   onConnectFailed(connection: C, error: Error, request: Request): void
   /** It can take another request, though this is not the moment to give it one. */
   onFree(connection: C): void
   /** It may take another request: {@link Connection.canTake}. */
   onAvailable(connection: C): void
-  /** It is over. `unsent` were assigned to it but never answered, and can be sent again. */
-  onDisconnected(connection: C, reason: EndReason, unsent: Request[]): void
+  /**
+   * It is over. `unsent` were assigned to it but never answered, and can be sent again.
+   *
+   * @param isAfterwards the end follows from what a handler hears, or does, just now: listeners hear of it afterwards
+   */
+  onDisconnected(connection: C, reason: EndReason, unsent: Request[], isAfterwards?: boolean): void
 }

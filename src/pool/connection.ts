@@ -2,20 +2,27 @@
  * One connection to an origin: its wire, the reader of responses, and its deadlines. Its phases are those of
  * connection-phase.ts; which requests it carries, and what becomes of them, is decided in its pipeline.
  */
+import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
-import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
-import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
+import {
+  BodyTimeoutError,
+  ClientDestroyedError,
+  HeadersTimeoutError,
+  InformationalError,
+  socketError,
+} from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { DeadlineOwner } from '../reactor/deadlines.js'
 import type { Task } from '../reactor/scheduler.js'
 import type { Request } from '../request/request.js'
-import type { Connecting, ConnectListener, Connector, Transport } from '../transport/transport.js'
+import type { Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { PooledConnection } from './free-connections.js'
+import { Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
@@ -23,10 +30,12 @@ import { endsPipeline, idleTimeAfter } from './reuse.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements ConnectListener, ReceiverOwner, WireListener, PipelineOwner, DeadlineOwner, Task
+  implements OpeningOwner, ReceiverOwner, WireListener, PipelineOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
+  /** Of the request that it was made for: in which listeners hear of the connection, as they do with undici. */
+  readonly context: AsyncResource
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
   readonly #options: ConnectionOptions
@@ -34,10 +43,7 @@ export class Connection
   readonly #receiver: Receiver
   readonly #patience: Patience
   #phase: ConnectionPhase = 'connecting'
-  #connector: Connector | null = null
-  #connecting: Connecting | null = null
-  /** What the connection was made for; of importance for TLS only. */
-  #servername: string | null = null
+  readonly #opening: Opening
   #wire: Wire | null = null
   #idleTimeoutMs: number
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
@@ -47,8 +53,17 @@ export class Connection
   #isFailing = false
   #isScheduled = false
 
-  constructor(owner: ConnectionOwner<Connection>, order: number, transport: Transport, options: ConnectionOptions) {
+  /** @param request whom it is made for */
+  constructor(
+    owner: ConnectionOwner<Connection>,
+    order: number,
+    transport: Transport,
+    connector: Connector,
+    options: ConnectionOptions,
+    request: Request,
+  ) {
     super(order)
+    this.context = request.context
     this.#owner = owner
     this.#transport = transport
     this.#options = options
@@ -56,6 +71,8 @@ export class Connection
     this.#pipeline = new Pipeline(this, owner, options)
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
+    this.#opening = new Opening(connector, request, this)
+    this.#take(request)
   }
 
   get isOpen(): boolean {
@@ -76,9 +93,14 @@ export class Connection
     return this.#phase === 'open' && this.#pipeline.canTake
   }
 
+  /** Whether the peer is, or will be, proved to be whom this request is for (TLS). */
+  isFor({ protocol, servername }: Request): boolean {
+    return servername === this.#opening.servername || protocol !== 'https:'
+  }
+
   /** Whether {@link assign} may be called with this request. */
   canServe(request: Request): boolean {
-    return this.canTake && (this.#pipeline.first === null || this.#isFor(request))
+    return this.canTake && (this.#pipeline.first === null || this.isFor(request))
   }
 
   /**
@@ -86,7 +108,7 @@ export class Connection
    * would meet the next request. What has arrived ends the connection here.
    */
   isFit(request: Request): boolean {
-    if (!this.#isFor(request)) {
+    if (!this.isFor(request)) {
       this.#close('servername changed', 'self')
       return false
     }
@@ -100,22 +122,26 @@ export class Connection
     return this.canTake
   }
 
-  /** Begins to connect, for `request`. */
-  open(connector: Connector, request: Request): void {
-    this.#pipeline.put(request)
-    this.#connector = connector
-    const servername = request.protocol === 'https:' ? request.servername : null
-    this.#servername = servername
-    publishBeforeConnect(request.origin, connector, servername)
-    // Whoever was told may have ended it.
-    if (this.#phase !== 'connecting') return
-    this.#patience.forConnection(connector.connectTimeout)
-    this.#connecting = connector.connect(servername, this)
+  /** Begins to connect. */
+  open(timeoutMs: number): void {
+    this.#patience.forConnection(timeoutMs)
+    this.#opening.start()
+  }
+
+  /**
+   * Nobody waits for the connection that is being made any more: another request does so now, or it is given up.
+   *
+   * @param request `null`: there is none
+   */
+  reassign(request: Request | null): void {
+    if (request !== null) return this.#take(request)
+    this.#end(null)
+    this.#opening.withdraw(new InformationalError('no request waits for this connection'))
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
   assign(request: Request): void {
-    this.#pipeline.put(request)
+    this.#take(request)
     if (this.#pipeline.first !== null) this.#advance()
     else this.#schedule()
   }
@@ -134,7 +160,8 @@ export class Connection
     if (this.#phase === 'closed') return
     const running = this.#pipeline.takeRunning()
     const unsent = this.#pipeline.takeAll()
-    const wasOpen = this.#phase === 'open'
+    const wasOpen = this.isOpen
+    if (!wasOpen) this.#opening.giveUp(error)
     this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
     for (const request of unsent) request.fail(error)
     this.#pipeline.stopUpload(error)
@@ -156,29 +183,25 @@ export class Connection
     if (this.#receiver.isDue) this.onReadable()
   }
 
-  // ConnectListener
+  // OpeningOwner
 
-  onConnected(wire: Wire): void {
-    this.#connecting = null
+  onOpened(wire: Wire): void {
     this.#phase = nextPhase(this.#phase, 'connected')
     this.#wire = wire
     wire.listener = this
-    publishConnected(this.#pipeline.pending!.origin, this.#connector!, this.#servername, wire)
-    // Whoever is told may end it, as may a handler of 'connect'.
-    if (this.isOpen) this.#owner.onConnected(this)
-    if (this.isOpen) this.#advance()
+    this.#owner.onConnected(this)
+    // Whoever was told may have ended it, or withdrawn its request.
+    if (!this.isOpen) return
+    if (this.#pipeline.pending !== null) this.#advance()
+    else this.#nextResponse()
   }
 
-  onConnectFailed(error: Error): void {
-    this.#connecting = null
+  onOpeningFailed(error: Error): void {
     this.#patience.stop()
-    const request = this.#pipeline.pending!
-    publishConnectError(request.origin, this.#connector!, this.#servername, error)
-    if (this.#phase === 'closed') return
     this.#phase = nextPhase(this.#phase, 'failed')
-    this.#pipeline.takeAll()
+    const requests = this.#pipeline.takeAll()
     this.#pipeline.end()
-    this.#owner.onConnectFailed(this, error, request)
+    this.#owner.onConnectFailed(this, error, requests[0]!)
   }
 
   // WireListener
@@ -264,7 +287,7 @@ export class Connection
     this.#end(pipeline.isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
     pipeline.stopUpload()
-    this.#owner.onDisconnected(this, 'reset', unsent)
+    this.#owner.onDisconnected(this, 'reset', unsent, true)
   }
 
   onTunnel(head: ResponseHead, rest: Buffer): void {
@@ -298,6 +321,7 @@ export class Connection
 
   requestAborted(request: Request): void {
     if (this.#phase === 'closed') return
+    if (request === this.#pipeline.pending) return this.#withdrawn()
     if (this.#pipeline.drop(request)) this.#lose('aborted')
   }
 
@@ -318,7 +342,7 @@ export class Connection
   onDeadline(): void {
     const { awaited } = this.#patience
     const { first, isUploading, runningCount } = this.#pipeline
-    if (awaited === 'connection') this.#connecting!.expire()
+    if (awaited === 'connection') this.#opening.expire()
     else if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
@@ -335,11 +359,6 @@ export class Connection
     this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
   }
 
-  /** The peer has proved to be whom this request is for (TLS). */
-  #isFor({ protocol, servername }: Request): boolean {
-    return servername === this.#servername || protocol !== 'https:'
-  }
-
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -353,6 +372,18 @@ export class Connection
       if (!this.#pipeline.write(this.#wire!) && this.isOpen && this.#pipeline.first === null) this.#nextResponse()
       if (this.canTake) this.#owner.onAvailable(this)
     }
+  }
+
+  #take(request: Request): void {
+    this.#pipeline.put(request)
+    request.carriedBy(this)
+  }
+
+  /** The pending request was aborted. */
+  #withdrawn(): void {
+    this.#pipeline.takePending()
+    if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
+    else if (this.canTake) this.#owner.onAvailable(this)
   }
 
   /** Between two messages. */
@@ -392,7 +423,7 @@ export class Connection
     const error = reason instanceof Error ? reason : undefined
     if (wasWritten && error !== undefined) requests.shift()!.fail(error)
     this.#pipeline.stopUpload(error)
-    this.#owner.onDisconnected(this, reason, requests)
+    this.#owner.onDisconnected(this, reason, requests, reason === 'aborted')
   }
 
   /** @param initiator of an end in good order; `null` for an abort */
@@ -401,8 +432,6 @@ export class Connection
     this.#pipeline.end()
     this.#patience.stop()
     this.#receiver.stop()
-    this.#connecting?.cancel()
-    this.#connecting = null
     if (initiator === null) this.#wire?.abort()
     else this.#wire?.finish(initiator)
     this.#wire = null

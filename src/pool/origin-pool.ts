@@ -3,10 +3,11 @@
  *
  * Invariant: a request waits in the queue only while every connection is busy and no further one may be opened.
  */
+import type { AsyncResource } from 'node:async_hooks'
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
-import { ClientDestroyedError } from '../errors.js'
-import { Request, type RequestTracker } from '../request/request.js'
+import { Request, type RequestCarrier, type RequestTracker } from '../request/request.js'
+import type { WithdrawalOptions } from '../request/withdrawal.js'
 import { LinkedList } from '../structures/linked-list.js'
 import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
@@ -25,11 +26,12 @@ export interface OriginPoolOptions
   autoSelectFamilyAttemptTimeout: number
 }
 
-/** The events of undici's dispatchers, for one origin. */
+/** The events of undici's dispatchers, for one origin; those of connections with the async context that is theirs. */
 export interface PoolEvents {
-  onConnect(origin: URL): void
-  onDisconnect(origin: URL, reason: EndReason): void
-  onConnectionError(origin: URL, error: Error): void
+  onConnect(origin: URL, context: AsyncResource): void
+  /** @param isAfterwards not to be told within what is going on just now, a handler's callback */
+  onDisconnect(origin: URL, context: AsyncResource, reason: EndReason, isAfterwards: boolean): void
+  onConnectionError(origin: URL, context: AsyncResource, error: Error): void
   onDrain(origin: URL): void
   /** The pool has no requests any more. */
   onIdle(): void
@@ -51,7 +53,7 @@ export interface OriginStats {
   size: number
 }
 
-export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
+export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker {
   readonly origin: URL
   /** Of the URL, which works them out anew each time. */
   readonly #originText: string
@@ -123,6 +125,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#size++
     this.#transport.scheduler.hold()
     this.#place(request)
+    if (request.isWaiting) request.mayBeWithdrawn(options as WithdrawalOptions)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }
@@ -131,15 +134,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   close(): void {
     this.#isClosing = true
     if (this.#size > 0) return
-    for (const connection of this.#connections) {
-      if (connection.isOpen) {
-        connection.retire()
-      } else {
-        // It is being made for a request that was aborted.
-        this.#connections.remove(connection)
-        connection.destroy(new ClientDestroyedError())
-      }
-    }
+    // One that is being made was being made for a request that is just being aborted, and which it will hear of.
+    for (const connection of this.#connections) if (connection.isOpen) connection.retire()
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -162,9 +158,28 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#events.onIdle()
   }
 
+  /** There is nothing to resume: it waits in the queue. */
+  resumeResponse(): void {}
+
+  /** It waited in the queue. */
+  requestAborted(request: Request): void {
+    const index = this.#queue.indexOf(request, this.#queueHead)
+    if (index >= 0) this.#queue.splice(index, 1)
+    this.#serveQueue()
+  }
+
+  onUnneeded(connection: Connection): void {
+    const next = this.#queue[this.#queueHead]
+    const isWelcome = next !== undefined && connection.isFor(next)
+    if (isWelcome) this.#queueHead++
+    else this.#connections.remove(connection)
+    connection.reassign(isWelcome ? next : null)
+    this.#serveQueue()
+  }
+
   onConnected(connection: Connection): void {
     if (this.#options.clientTtl > 0) connection.connectedAt = performance.now()
-    this.#events.onConnect(this.origin)
+    this.#events.onConnect(this.origin, connection.context)
   }
 
   onConnectFailed(connection: Connection, error: Error, request: Request): void {
@@ -173,7 +188,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
     for (const request of failed) request.fail(error)
-    this.#events.onConnectionError(this.origin, error)
+    this.#events.onConnectionError(this.origin, connection.context, error)
     this.#serveQueue()
   }
 
@@ -186,11 +201,11 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     this.#serveQueue()
   }
 
-  onDisconnected(connection: Connection, reason: EndReason, unsent: Request[]): void {
+  onDisconnected(connection: Connection, reason: EndReason, unsent: Request[], isAfterwards = false): void {
     this.#connections.remove(connection)
     this.#free.trim(this.#connections.size)
-    this.#events.onDisconnect(this.origin, reason)
-    for (const request of unsent) request.unstart()
+    this.#events.onDisconnect(this.origin, connection.context, reason, isAfterwards)
+    for (const request of unsent) request.unstart(this)
     if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
     this.#serveQueue()
   }
@@ -230,7 +245,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
   }
 
   #place(request: Request): void {
-    if (this.#queued > 0 || !this.#serve(request)) this.#queue.push(request)
+    if (this.#queued === 0 && this.#serve(request)) return
+    request.carriedBy(this)
+    this.#queue.push(request)
   }
 
   /** @returns false when nobody can serve the request now */
@@ -246,9 +263,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
-        const connection = new Connection(this, ++this.#created, this.#transport, this.#options)
-        this.#connections.append(connection)
-        connection.open(this.#connector, request)
+        this.#open(request)
         return true
       }
       if (this.#isTooOld(server)) {
@@ -260,6 +275,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
     }
   }
 
+  #open(request: Request): void {
+    const order = ++this.#created
+    const connection = new Connection(this, order, this.#transport, this.#connector, this.#options, request)
+    this.#connections.append(connection)
+    connection.open(this.#connector.connectTimeout)
+  }
+
   #serveQueue(): void {
     while (this.#queued > 0 && this.#decide(null) !== 'wait') {
       // Taken out first: serving it may call back here.
@@ -267,6 +289,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestTracker {
       if (this.#queueHead > 256 && this.#queueHead * 2 > this.#queue.length) this.#queue = this.#takeQueue()
       if (!this.#serve(request)) {
         this.#queue = [request, ...this.#takeQueue()]
+        request.carriedBy(this)
         return
       }
     }

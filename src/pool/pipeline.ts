@@ -109,6 +109,11 @@ export class Pipeline implements WriterOwner {
     this.#pending = request
   }
 
+  /** The opposite: it is somebody else's now. */
+  takePending(): void {
+    this.#pending = null
+  }
+
   /** @returns false when the request was over before anything was written, or the connection is */
   write(wire: Wire): boolean {
     const request = this.#pending!

@@ -23,6 +23,8 @@ export type OptionalCallback = 'onResponseStarted' | 'onBodySent' | 'onRequestSe
 export interface HandlerPort {
   /** Whether the handler has that callback now. */
   has(callback: OptionalCallback): boolean
+  /** The request is to fail before its start: by its caller's will, and not for anything that could be tried again. */
+  onWithdrawn(reason: unknown): void
   onStart(control: ExchangeControl): void
   onResponseBegin(): void
   onHead(head: ResponseHead): void
@@ -157,6 +159,9 @@ class RequestController implements Dispatcher.DispatchController {
   }
 }
 
+/** Of a request that was never written. */
+const NO_EXCHANGE: ExchangeControl = { pause() {}, resume() {}, abort() {} }
+
 class ModernPort implements HandlerPort {
   readonly #handler: ModernHandler
   #controller: RequestController | undefined
@@ -167,6 +172,12 @@ class ModernPort implements HandlerPort {
 
   has(callback: OptionalCallback): boolean {
     return this.#handler[callback] != null
+  }
+
+  onWithdrawn(reason: unknown): void {
+    const controller = new RequestController(NO_EXCHANGE)
+    controller.abort(reason as Error)
+    this.#controller = controller
   }
 
   onStart(control: ExchangeControl): void {
@@ -231,6 +242,9 @@ class LegacyPort implements HandlerPort {
   has(callback: OptionalCallback): boolean {
     return this.#handler[callback] != null
   }
+
+  /** It has no way to see it. */
+  onWithdrawn(): void {}
 
   onStart(control: ExchangeControl): void {
     this.#control = control

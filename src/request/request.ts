@@ -26,13 +26,14 @@ import { classifyBody, destroyBody, type RequestBody } from './body.js'
 import { type ExchangeControl, type HandlerPort, handlerPort, type OptionalCallback } from './handler.js'
 import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
 import { isIdempotent, serverName, validate, withQuery } from './validation.js'
+import { listenForWithdrawal, type WithdrawalOptions } from './withdrawal.js'
 
 /** Told once when a request is over, whatever its end. */
 export interface RequestTracker {
   requestOver(request: Request): void
 }
 
-/** Who carries the request now. */
+/** Who has the request now: a connection, or before that whoever makes it wait for one. */
 export interface RequestCarrier {
   /** The handler wants its response's flow to go on. */
   resumeResponse(request: Request): void
@@ -74,6 +75,9 @@ export class Request implements ExchangeControl, HeaderFields {
   readonly #context = new AsyncResource('RecyclingAgentRequest', UNWATCHED)
   readonly #tracker: RequestTracker
   #carrier: RequestCarrier | null = null
+  /** Its start callback has been called, for the carrier that it has now. */
+  #isStarted = false
+  #stopListening: (() => void) | null = null
   #bodyError: Error | null = null
   #onBodyError: ((error: Error) => void) | null = null
   #onBodyEnd: (() => void) | null = null
@@ -132,16 +136,43 @@ export class Request implements ExchangeControl, HeaderFields {
     this.headers.push('content-type', type)
   }
 
+  /** That of dispatch(). */
+  get context(): AsyncResource {
+    return this.#context
+  }
+
   /** Runs what belongs to the request, and is not one of its callbacks, in its async context. */
   run(work: () => void): void {
     this.#context.runInAsyncScope(work)
   }
 
+  /** It is with `carrier` from now on, and waits to be written. */
+  carriedBy(carrier: RequestCarrier): void {
+    this.#carrier = carrier
+  }
+
+  /**
+   * While the request waits for a connection its caller can withdraw it, by the means of undici's API: it fails at once
+   * then, and its carrier is told.
+   *
+   * @param options those that it was made of
+   */
+  mayBeWithdrawn(options: WithdrawalOptions): void {
+    try {
+      const stopListening = listenForWithdrawal(options, (reason) => this.#withdraw(reason))
+      if (this.isOver || this.#isStarted) stopListening()
+      else this.#stopListening = stopListening
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+
   /** The request is about to be written. @returns false when it is over already */
   start(carrier: RequestCarrier): boolean {
-    // Aborted while it waited to be sent again.
     if (this.isOver) return false
     this.#carrier = carrier
+    this.#isStarted = true
+    this.#leaveSignal()
     this.isPaused = false
     if (this.#bodyError !== null) {
       this.fail(this.#bodyError)
@@ -155,9 +186,15 @@ export class Request implements ExchangeControl, HeaderFields {
     return !this.isOver
   }
 
-  /** The connection ended before anything was written: the request waits for another one. */
-  unstart(): void {
-    this.#carrier = null
+  /** Its connection ended before anything was answered: it is with `carrier` now, and waits for another one. */
+  unstart(carrier: RequestCarrier): void {
+    this.#carrier = carrier
+    this.#isStarted = false
+  }
+
+  /** It has not been handed to an open connection yet, and is not over. */
+  get isWaiting(): boolean {
+    return !this.isOver && !this.#isStarted
   }
 
   onResponseBegin(): void {
@@ -254,8 +291,28 @@ export class Request implements ExchangeControl, HeaderFields {
     destroyBody(this.payload, error instanceof Error ? error : undefined)
   }
 
+  /** As its signal has it, whose owner has no controller yet. */
+  #withdraw(reason: unknown): void {
+    if (this.isOver || this.#isStarted) return
+    const error = reason ?? new RequestAbortedError()
+    this.#port.onWithdrawn(error)
+    this.abort(error)
+  }
+
+  #leaveSignal(): void {
+    const stopListening = this.#stopListening
+    if (stopListening === null) return
+    this.#stopListening = null
+    try {
+      stopListening()
+    } catch {
+      // A signal of the caller's that cannot be left: what it says from now on has no effect.
+    }
+  }
+
   #end(error: unknown): void {
     this.#leaveBody()
+    this.#leaveSignal()
     this.aborted = true
     this.#carrier = null
     this.#deliverError(error)
@@ -287,8 +344,8 @@ export class Request implements ExchangeControl, HeaderFields {
     if (this.payload.kind !== 'stream') return
     const { stream } = this.payload
     this.#onBodyError = (error) => {
-      if (this.#carrier === null) this.#bodyError = error
-      else this.abort(error)
+      if (this.#isStarted) this.abort(error)
+      else this.#bodyError = error
     }
     stream.on('error', this.#onBodyError)
     if (stream._readableState?.autoDestroy) return

@@ -70,7 +70,7 @@ class StreamConnect implements Connecting {
   #wire: StreamWire | null = null
   #isStarting = false
   #isOver = false
-  #isCancelled = false
+  #cancelledWith: Error | null = null
 
   constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, listener: ConnectListener) {
     this.#environment = environment
@@ -93,12 +93,21 @@ class StreamConnect implements Connecting {
     this.#isStarting = false
   }
 
-  cancel(): void {
-    this.#isCancelled = true
-    this.#wire?.abort()
+  cancel(reason: Error): void {
+    this.#cancelledWith = reason
+    if (this.#wire !== null) {
+      // It is destroyed once, and with this.
+      this.#stream!.on('error', ignore).destroy(reason)
+      this.#wire.abort()
+    }
     if (this.#isOver) return
     this.#isOver = true
-    this.#socket?.destroy?.()
+    try {
+      this.#socket?.on?.('error', ignore)
+      this.#socket?.destroy?.(reason)
+    } catch {
+      // Whatever the function returned, it is not wanted any more.
+    }
   }
 
   expire(): void {
@@ -117,7 +126,7 @@ class StreamConnect implements Connecting {
       this.#stream = socket
       return this.#end(null, socket)
     }
-    socket.on('error', () => {}).destroy()
+    socket.on('error', ignore).destroy(this.#cancelledWith ?? undefined)
     this.#fail(objection)
   }
 
@@ -142,7 +151,7 @@ class StreamConnect implements Connecting {
     const wire = stream === null ? null : new StreamWire(stream, own(stream))
     this.#wire = wire
     const run = (): void => {
-      if (this.#isCancelled) return
+      if (this.#cancelledWith !== null) return
       this.#wire = null
       if (wire === null) return this.#listener.onConnectFailed(error!)
       this.#listener.onConnected(wire)
@@ -162,3 +171,5 @@ function objectionTo(stream: Duplex): Error | null {
   if (stream.errored) return stream.errored
   return stream.destroyed ? socketError('destroyed', null) : null
 }
+
+function ignore(): void {}

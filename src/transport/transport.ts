@@ -41,8 +41,8 @@ export interface ConnectListener {
 
 /** An attempt to connect that is under way. */
 export interface Connecting {
-  /** Gives up; nobody is told. */
-  cancel(): void
+  /** Gives up; nobody is told. @param reason what a socket that the caller's `connect` function makes is destroyed with */
+  cancel(reason: Error): void
   /** It has taken too long: fails with a ConnectTimeoutError. */
   expire(): void
 }

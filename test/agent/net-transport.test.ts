@@ -6,6 +6,7 @@ import tls from 'node:tls'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { RecyclingAgentOptions } from '../../src/index.js'
 import { RecyclingPool } from '../../src/index.js'
+import type { LookupFunction } from '../../src/transport/addresses.js'
 import { Authority, type Certificate } from '../support/certificates.js'
 import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { get, quiet } from '../support/exchange.js'
@@ -149,10 +150,13 @@ describe.each(['http', 'https'])('%s', (protocol) => {
   it('keeps the contexts of requests from the sockets', async () => {
     const { origin } = await serverOf(answering(ok()))
     const storage = new AsyncLocalStorage<string>()
-    const agent = netAgent({ connections: 1 })
     const stores: unknown[] = []
-    agent.on('connect', () => stores.push(storage.getStore()))
-    await storage.run('first', () => get(agent, origin))
+    const lookup: LookupFunction = (_host, _options, callback) => {
+      stores.push(storage.getStore())
+      callback(null, [{ address: '127.0.0.1', family: 4 }])
+    }
+    const agent = netAgent({ connections: 1, connect: { lookup, rejectUnauthorized: false } })
+    await storage.run('first', () => get(agent, origin.replace('127.0.0.1', 'name.test')))
     expect(stores).toEqual([undefined])
   })
 
