@@ -132,8 +132,9 @@ export class Connection
     publishBeforeConnect(request.origin, connector, servername)
     // Whoever was told may have ended it.
     if (this.#phase !== 'connecting') return
-    this.#patience.forConnection(connector.connectTimeout)
     this.#connecting = connector.connect(servername, this)
+    // Not before: a function of the user's may have moved a fake clock meanwhile, or ended the connection.
+    if (this.#phase === 'connecting') this.#patience.forConnection(connector.connectTimeout)
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -253,6 +254,7 @@ export class Connection
     if (this.#running.length > 1 && endsPipeline(head, this.#isLast)) this.#isCut = true
     this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
     if (this.#idleTimeoutMs === 0) this.#isLast = true
+    this.#patience.forBody(request)
     request.onHead(head)
     if (this.#phase === 'closed') return
     this.#isBlocked = false
@@ -263,6 +265,7 @@ export class Connection
 
   onData(chunk: Buffer): void {
     const request = this.#running[0]!
+    this.#patience.forBody(request)
     request.onData(chunk)
     if (this.#phase !== 'closed') this.#followPause(request)
   }
@@ -355,7 +358,7 @@ export class Connection
   onDeadline(): void {
     const { awaited } = this.#patience
     const first = this.#running[0]
-    if (awaited === 'connection') this.#connecting!.expire()
+    if (awaited === 'connection') this.#connecting?.expire()
     else if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
@@ -439,13 +442,10 @@ export class Connection
     else if (this.#pending !== null) this.#schedule()
   }
 
-  #followPause(request: Request): void {
-    if (request.isPaused) {
-      this.#receiver.pause()
-      this.#patience.stop()
-    } else {
-      this.#patience.forBody(request)
-    }
+  #followPause({ isPaused }: Request): void {
+    if (!isPaused) return
+    this.#receiver.pause()
+    this.#patience.stop()
   }
 
   /** Ends in good order, between two messages. */
