@@ -135,6 +135,29 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     expect(await errorOf(dispatcher, server, () => move([1000]))).toBe('none')
   })
 
+  it.each(steps)('and is moved beyond the timeout of a connection in the making %s', async (_how, by) => {
+    const lookup = (): void => {}
+    const dispatcher = await make(load, { connect: { ca: authority.ca, timeout: 2000, lookup } })
+    vi.useFakeTimers(fake)
+    const outcome = errorOf(dispatcher, { origin: `${protocol}://a.test` })
+    move(by)
+    expect(await within(1000, outcome)).toBe('ConnectTimeoutError')
+  })
+
+  it.each(steps)('and is moved beyond keepAliveTimeout %s: the peer gets its FIN', async (_how, by) => {
+    const dispatcher = await make(load, { keepAliveTimeout: 2000 })
+    const server = await serve(protocol, async (peer) => {
+      await peer.request()
+      peer.write(ok())
+    })
+    vi.useFakeTimers(fake)
+    expect(await errorOf(dispatcher, server)).toBe('none')
+    // undici counts from the turn after the response.
+    await turn()
+    move(by)
+    expect(await within(1000, (await server.peer(0)).ended())).toBe(undefined)
+  })
+
   it('and is not moved: a request behind one whose peer does not close is answered', async () => {
     const dispatcher = await make(load)
     const server = await serve(protocol, keepingOpen('connection: close\r\n'))
