@@ -10,6 +10,7 @@ import { type Client, Dispatcher } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
+import { queueMicrotask } from './sys/real-timers.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
 type EndCallback = (error: Error | null, data: null) => void

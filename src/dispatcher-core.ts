@@ -9,6 +9,7 @@ import type { EndReason } from './pool/connection-owner.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
+import { queueMicrotask } from './sys/real-timers.js'
 import { createTransport } from './transport/choose.js'
 import type { Transport } from './transport/transport.js'
 
@@ -90,7 +91,7 @@ export class DispatcherCore implements PoolEvents {
     }
   }
 
-  /** Calls back when all requests are answered and all connections have ended. */
+  /** Calls back when all requests are answered and all connections have ended, be it that their peers do not know yet. */
   close(callback: () => void): void {
     this.isClosed = true
     for (const pool of this.#pools.values()) pool.close()
@@ -98,7 +99,7 @@ export class DispatcherCore implements PoolEvents {
     this.#whenIdle(() =>
       queueMicrotask(() => {
         this.isDestroyed = true
-        this.#whenQuiet(callback)
+        this.#whenShutDown(callback)
       }),
     )
   }
@@ -106,9 +107,11 @@ export class DispatcherCore implements PoolEvents {
   /** Calls back when all connections have ended; requests have failed by then. May be called again, at any time. */
   destroy(error: Error, callback: () => void): void {
     this.isDestroyed = true
+    // Nothing is kept of what ends from here on: it is closed as undici closes it, with a FIN where nothing was left unread.
+    this.#transport.close()
     for (const pool of this.#pools.values()) pool.destroy(error)
     this.#transport.cutShort()
-    this.#whenIdle(() => this.#whenQuiet(callback))
+    this.#whenIdle(() => this.#whenShutDown(callback))
   }
 
   onConnect(origin: URL, context: AsyncResource): void {
@@ -144,11 +147,14 @@ export class DispatcherCore implements PoolEvents {
     else this.#onIdle.push(callback)
   }
 
-  /** Waits for connections that end in good order, then closes what the pool of sockets keeps. */
-  #whenQuiet(callback: () => void): void {
+  /**
+   * Closes what the pool of sockets keeps, once connections that have ended are shut down. Their peers' FINs are not waited
+   * for (a peer that does not close must not hold up anybody), but behind this, for a while, by the transport.
+   */
+  #whenShutDown(callback: () => void): void {
     const { scheduler } = this.#transport
     scheduler.hold()
-    this.#transport.whenQuiet(() => {
+    this.#transport.whenShutDown(() => {
       scheduler.letGo()
       this.#transport.close()
       this.#events.flush()

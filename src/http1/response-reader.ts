@@ -228,6 +228,8 @@ export class ResponseReader {
     this.#isDelivering = true
     const error = this.#consume(length)
     this.#isDelivering = false
+    // Or the last reader of a thread would be kept, with all that belongs to its connection.
+    windowOwner = null
     return error
   }
 

@@ -124,8 +124,9 @@ export class Connection
 
   /** Begins to connect. */
   open(timeoutMs: number): void {
-    this.#patience.forConnection(timeoutMs)
     this.#opening.start()
+    // Not before: a function of the user's may have moved a fake clock meanwhile, or ended the connection.
+    if (this.#phase === 'connecting') this.#patience.forConnection(timeoutMs)
   }
 
   /**
@@ -254,6 +255,7 @@ export class Connection
     if (pipeline.runningCount > 1 && endsPipeline(head, pipeline.isLast)) pipeline.cut()
     this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
     if (this.#idleTimeoutMs === 0) pipeline.stopWriting()
+    this.#patience.forBody(request)
     request.onHead(head)
     if (this.#phase === 'closed') return
     pipeline.onHead()
@@ -264,6 +266,7 @@ export class Connection
 
   onData(chunk: Buffer): void {
     const request = this.#pipeline.first!
+    this.#patience.forBody(request)
     request.onData(chunk)
     if (this.#phase !== 'closed') this.#followPause(request)
   }
@@ -395,13 +398,10 @@ export class Connection
     else if (this.#pipeline.pending !== null) this.#schedule()
   }
 
-  #followPause(request: Request): void {
-    if (request.isPaused) {
-      this.#receiver.pause()
-      this.#patience.stop()
-    } else {
-      this.#patience.forBody(request)
-    }
+  #followPause({ isPaused }: Request): void {
+    if (!isPaused) return
+    this.#receiver.pause()
+    this.#patience.stop()
   }
 
   /** Ends in good order, between two messages. */

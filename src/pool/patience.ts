@@ -39,7 +39,7 @@ export class Patience {
     this.#start('headers', headersTimeout ?? this.#options.headersTimeout)
   }
 
-  /** From now on, for each piece. */
+  /** From now on, for each piece: before its handler, whose time counts, and who may move a fake clock (as undici does). */
   forBody({ bodyTimeout }: Request): void {
     this.#start('body', bodyTimeout ?? this.#options.bodyTimeout)
   }

@@ -1,15 +1,18 @@
 /**
  * Timeouts for many connections at the price of one timer per duration.
  *
- * All deadlines of one duration stand in one list in the order in which they run out, and only the first has a real
- * `setTimeout`: starting and stopping one costs a few pointer writes. The global `setTimeout` is looked up when it is
- * used, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
+ * All deadlines of one duration stand in one list in the order in which they run out, and only the first has a timer:
+ * starting and stopping one costs a few pointer writes. By default the clock is the one that the global `setTimeout` stands
+ * for when a deadline is started, so that a fake clock in a user's tests governs these timeouts as it governs undici's.
  *
  * Promised: never early (but for the resolution of timers, two milliseconds at most), and never for something that has
  * already arrived. When a timer fires late, because the event loop was blocked, the readiness that waits in the kernel
- * is handled first, and only what still stands then expires.
+ * is handled first, and only what still stands then expires. A fake clock is not late: whoever moves it on says what
+ * happens in which order, so what is due by it expires at once, within his call.
  */
 import { Link, LinkedList } from '../structures/linked-list.js'
+import { now } from '../sys/real-timers.js'
+import { type Clock, clockInUse } from './clock.js'
 import { inRootContext, type Scheduler, type Task, throwLater } from './scheduler.js'
 
 /** The longest delay that `setTimeout` knows; a longer one would fire at once. */
@@ -46,47 +49,77 @@ export class Deadline extends Link<Deadline> {
 /** The deadlines of one scheduler. */
 export class Deadlines {
   readonly #scheduler: Scheduler
-  readonly #lists = new Map<number, DeadlineList>()
+  readonly #clockInUse: () => Clock
+  /** Of the lists. */
+  #clock: Clock
+  #lists = new Map<number, DeadlineList>()
 
-  constructor(scheduler: Scheduler) {
+  /** @param inUse asked for the clock each time that a deadline is started */
+  constructor(scheduler: Scheduler, inUse: () => Clock = clockInUse) {
     this.#scheduler = scheduler
+    this.#clockInUse = inUse
+    this.#clock = inUse()
   }
 
   /** Starts (or restarts) `deadline`; a duration of 0 stops it, as undici's options have it. */
   start(deadline: Deadline, durationMs: number): void {
     deadline.list?.remove(deadline)
     if (durationMs <= 0) return
-    const list = this.#lists.get(durationMs) ?? this.#addList(durationMs)
-    list.append(deadline)
+    const clock = this.#clockInUse()
+    if (clock !== this.#clock) this.#changeTo(clock)
+    this.#listOf(durationMs).append(deadline)
   }
 
   stop(deadline: Deadline): void {
     deadline.list?.remove(deadline)
   }
 
+  /** A real clock goes on for the deadlines that it has; those of a fake one that was taken away start anew. */
+  #changeTo(clock: Clock): void {
+    const before = this.#clock
+    const lists = this.#lists
+    this.#clock = clock
+    this.#lists = new Map()
+    if (!before.isFake) return
+    for (const [durationMs, list] of lists) {
+      for (const deadline of list) {
+        list.remove(deadline)
+        this.#listOf(durationMs).append(deadline)
+      }
+    }
+  }
+
+  #listOf(durationMs: number): DeadlineList {
+    return this.#lists.get(durationMs) ?? this.#addList(durationMs)
+  }
+
   #addList(durationMs: number): DeadlineList {
-    const list = new DeadlineList(durationMs, this.#scheduler, () => this.#lists.delete(durationMs))
-    this.#lists.set(durationMs, list)
+    const lists = this.#lists
+    const list = new DeadlineList(durationMs, this.#clock, this.#scheduler, () => lists.delete(durationMs))
+    lists.set(durationMs, list)
     return list
   }
 }
 
 class DeadlineList extends LinkedList<Deadline> implements Task {
   readonly #durationMs: number
+  readonly #clock: Clock
   readonly #scheduler: Scheduler
   readonly #onEmpty: () => void
   /** Stands for the timer that is armed; a timer that was given up on has another token. */
   #timer: symbol | null = null
   /** The timer has fired, and what is due is to expire or expiring. */
   #isExpiring = false
-  /** The time that the armed timer stands for. */
+  /** The time at which the timer was armed, and the one that it stands for. */
+  #armedAt = 0
   #armedFor = 0
-  /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
+  /** A timer fired, so this time has come, whatever the clock says: that of a fake one may not be known. */
   #horizon = 0
 
-  constructor(durationMs: number, scheduler: Scheduler, onEmpty: () => void) {
+  constructor(durationMs: number, clock: Clock, scheduler: Scheduler, onEmpty: () => void) {
     super()
     this.#durationMs = durationMs
+    this.#clock = clock
     this.#scheduler = scheduler
     this.#onEmpty = onEmpty
   }
@@ -117,31 +150,45 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
 
   /** In whole milliseconds, which V8 keeps without an object for each. */
   #now(): number {
-    return Math.max(Math.floor(performance.now()), this.#horizon)
+    const time = Math.floor(this.#clock.now())
+    if (time < this.#armedAt) this.#startAnew(time)
+    return Math.max(time, this.#horizon)
   }
 
-  /** A timer of a fake clock that has been taken away since never fires. */
+  /** The clock was reset, its timers are gone. */
+  #startAnew(time: number): void {
+    this.#timer = null
+    this.#armedAt = 0
+    this.#horizon = 0
+    for (const deadline of this) deadline.due = time + this.#durationMs
+  }
+
+  /** A timer that somebody has cleared never fires. */
   #isForgotten(now: number): boolean {
     return now > this.#armedFor + FORGOTTEN_AFTER_MS
   }
 
   #arm(first: Deadline): void {
-    const now = this.#now()
-    const delayMs = Math.min(Math.max(1, Math.ceil(first.due - now)), MAX_DELAY_MS)
-    this.#armedFor = Math.min(first.due, now + delayMs)
+    const time = this.#now()
+    const delayMs = Math.min(Math.max(1, Math.ceil(first.due - time)), MAX_DELAY_MS)
+    this.#armedAt = Math.floor(this.#clock.now())
+    this.#armedFor = Math.min(first.due, time + delayMs)
     const timer = Symbol()
     this.#timer = timer
+    const since = now()
     inRootContext(() => {
-      setTimeout(() => {
-        if (this.#timer === timer) this.#timeIsUp()
-      }, delayMs).unref()
+      this.#clock.setTimeout(() => {
+        if (this.#timer === timer) this.#timeIsUp(this.#clock.wasMoved(now() - since, delayMs))
+      }, delayMs)
     })
   }
 
-  #timeIsUp(): void {
+  #timeIsUp(wasMoved: boolean): void {
     this.#timer = null
     this.#isExpiring = true
     this.#horizon = Math.max(this.#now(), this.#armedFor)
-    this.#scheduler.later(this)
+    // Whoever has moved the clock is in a context of his own.
+    if (wasMoved) inRootContext(() => this.run())
+    else this.#scheduler.later(this)
   }
 }

@@ -2,7 +2,7 @@
  * A scheduler for connections that Node watches: turns are immediates, and a timer that never fires is the hold on the
  * process.
  */
-import { setImmediate, setInterval } from './real-timers.js'
+import { setImmediate, setInterval } from '../sys/real-timers.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue } from './scheduler.js'
 
 /** The longest interval that timers know, in milliseconds. */

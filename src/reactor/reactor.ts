@@ -14,8 +14,8 @@ import { EpollEvents } from '../sys/epoll-event.js'
 import { type LoopWaker, wakeLoopFor } from '../sys/event-loop.js'
 import { type Native, native } from '../sys/native.js'
 import { ownedDescriptors } from '../sys/owned-descriptors.js'
+import { setImmediate } from '../sys/real-timers.js'
 import { systemError } from '../sys/system-error.js'
-import { setImmediate } from './real-timers.js'
 import { inRootContext, type Scheduler, type Task, TaskQueue, throwLater } from './scheduler.js'
 
 const EVENTS_PER_BATCH = 512

@@ -2,8 +2,10 @@
  * What connections need of the event loop, whatever tells them of readiness: work for the next turn, and a hold on the
  * process while there is something to wait for.
  */
-import { AsyncResource } from 'node:async_hooks'
-import { queueMicrotask } from './real-timers.js'
+import { queueMicrotask } from '../sys/real-timers.js'
+
+/** Immediates are armed in this context, or the AsyncLocalStorage store of one request would reach all others. */
+export { inRootContext } from '../sys/root-context.js'
 
 /** Something to be done once, after the readiness that is there now has been handled. */
 export interface Task {
@@ -18,14 +20,6 @@ export interface Scheduler {
   /** Keeps the process alive until {@link letGo} was called as often. */
   hold(): void
   letGo(): void
-}
-
-/** Immediates are armed in this context, or the AsyncLocalStorage store of one request would reach all others. */
-const root = new AsyncResource('RecyclingAgent')
-
-/** Runs `fn` in the async context in which this package was loaded. */
-export function inRootContext<T>(fn: () => T): T {
-  return root.runInAsyncScope(fn)
 }
 
 /** An exception of one connection's owner must not cost the others their readiness: it is thrown on its own. */

@@ -8,6 +8,8 @@
 import { AF_UNIX, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from '../sys/constants.js'
 import { type Native, native } from '../sys/native.js'
 import { type OwnedDescriptors, ownedDescriptors } from '../sys/owned-descriptors.js'
+import { clearTimeout, setTimeout } from '../sys/real-timers.js'
+import { inRootContext } from '../sys/root-context.js'
 import { decodeInternet, type Endpoint, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
 import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
@@ -324,12 +326,12 @@ export class SocketPool {
   /** One timer for all: a pool that nobody uses any more, or that was forgotten unclosed, keeps no descriptors. */
   #startIdleTimer(): void {
     this.#recycledBefore = this.#recycled
-    this.#idleTimer = setTimeout(() => {
+    const isUp = (): void => {
       this.#idleTimer = null
       if (this.#recycled === this.#recycledBefore) this.#closeIdle()
       else if (this.#idle.size > 0) this.#startIdleTimer()
-    }, this.#idleTimeoutMs)
-    this.#idleTimer.unref()
+    }
+    this.#idleTimer = inRootContext(() => setTimeout(isUp, this.#idleTimeoutMs)).unref()
   }
 
   #dissolve(fd: number): boolean {

@@ -35,9 +35,9 @@ export class Lingering extends Lingerer implements ReadinessListener, DeadlineOw
     this.#descriptor = descriptor
     descriptor.listener = this
     tcp.lingeringBegins(this)
-    tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
+    tcp.waits.start(this.#deadline, LINGER_TIMEOUT_MS)
     if (tcp.isCutShort) this.cutShort()
-    else if (initiator === 'self') this.#shutDown()
+    else if (initiator === 'self') this.shutDown()
     // Often the FIN has followed the response by now: asking costs less than being told.
     else this.#discard()
   }
@@ -48,14 +48,20 @@ export class Lingering extends Lingerer implements ReadinessListener, DeadlineOw
   }
 
   onDeadline(): void {
-    if (this.#isShutDown) return this.#end(false)
-    this.#shutDown()
-    this.#tcp.deadlines.start(this.#deadline, LINGER_TIMEOUT_MS)
+    if (this.#isShutDown) this.#end(false)
+    else this.shutDown()
+  }
+
+  override shutDown(): void {
+    if (this.#isShutDown) return
+    this.#isShutDown = true
+    native().shutdown(this.#descriptor.fd, SHUT_WR)
+    this.#tcp.waits.start(this.#deadline, LINGER_TIMEOUT_MS)
   }
 
   /** What close(2) does then is up to the kernel: FIN, or RST where something was left unread. */
   override cutShort(): void {
-    this.#tcp.deadlines.stop(this.#deadline)
+    this.#tcp.waits.stop(this.#deadline)
     this.#tcp.sockets.discard(this.#descriptor)
     this.#tcp.lingeringEnds(this)
   }
@@ -76,13 +82,8 @@ export class Lingering extends Lingerer implements ReadinessListener, DeadlineOw
     }
   }
 
-  #shutDown(): void {
-    this.#isShutDown = true
-    native().shutdown(this.#descriptor.fd, SHUT_WR)
-  }
-
   #end(peerClosed: boolean): void {
-    this.#tcp.deadlines.stop(this.#deadline)
+    this.#tcp.waits.stop(this.#deadline)
     if (peerClosed) this.#tcp.sockets.release(this.#descriptor)
     else this.#tcp.sockets.abort(this.#descriptor)
     this.#tcp.lingeringEnds(this)

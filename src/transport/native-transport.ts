@@ -61,8 +61,8 @@ export class NativeTransport implements Transport {
     this.#tcp.cutShort()
   }
 
-  whenQuiet(callback: () => void): void {
-    this.#tcp.closings.whenNone(callback)
+  whenShutDown(callback: () => void): void {
+    this.#tcp.whenShutDown(callback)
   }
 
   close(): void {

@@ -43,7 +43,7 @@ export class NetTransport implements Transport {
   /** Sockets of Node's are closed without waiting for anybody. */
   cutShort(): void {}
 
-  whenQuiet(callback: () => void): void {
+  whenShutDown(callback: () => void): void {
     this.#closings.whenNone(callback)
   }
 

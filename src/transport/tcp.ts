@@ -1,5 +1,6 @@
 /** What all connections of one agent that live on descriptors of its pool share. */
 
+import { realClock } from '../reactor/clock.js'
 import { Deadline, type DeadlineOwner, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
@@ -13,9 +14,13 @@ const RELEASE_WAIT_MS = 10
 const MOST_MISSES = 3
 /** How many peers are remembered for closing too late. */
 const SLOW_PEERS_LIMIT = 1024
+/** So many turns of the event loop a peer on this host needs to answer a FIN with its own, at most. */
+const TURNS_FOR_FIN = 3
 
 /** A connection that is over, but for its peer's FIN. */
 export abstract class Lingerer extends Link<Lingerer> {
+  /** The peer is sent our FIN, if it was not yet. */
+  abstract shutDown(): void
   /** The FIN is not awaited any more. */
   abstract cutShort(): void
 }
@@ -28,7 +33,10 @@ export interface ReleaseWaiter {
 
 export class Tcp implements DeadlineOwner {
   readonly reactor: Reactor
+  /** Timeouts of the user's, by the clock that he may have replaced. */
   readonly deadlines: Deadlines
+  /** Waits of our own, of which he knows nothing: always by the real clock. */
+  readonly waits: Deadlines
   readonly sockets: SocketPool
   /** What the sockets have been told (socket(7)), in milliseconds. */
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelay: number }
@@ -38,9 +46,9 @@ export class Tcp implements DeadlineOwner {
   #waiter: ReleaseWaiter | null = null
   /** Whose connections it waits for the end of. */
   #awaited: Peer | null = null
-  /** Connections that are over for their owners. */
+  /** Sockets of Node's over lent descriptors, that are being closed. */
   readonly closings = new Closings()
-  /** Of these, the ones whose peer's FIN is awaited. */
+  /** Connections that are over for their owners, but for the peer's FIN. */
   readonly #lingering = new LinkedList<Lingerer>()
   /** No peer's FIN is awaited any more. */
   isCutShort = false
@@ -49,6 +57,7 @@ export class Tcp implements DeadlineOwner {
   constructor(options: SocketPoolOptions) {
     this.reactor = threadReactor()
     this.deadlines = new Deadlines(this.reactor)
+    this.waits = new Deadlines(this.reactor, () => realClock)
     this.sockets = new SocketPool(options, this.reactor)
     this.keepAlive = { enabled: options.keepAlive ?? true, initialDelay: options.keepAliveInitialDelay ?? 60_000 }
   }
@@ -56,7 +65,6 @@ export class Tcp implements DeadlineOwner {
   /** A connection is over for its owner, but the peer's FIN is still awaited. */
   lingeringBegins(lingerer: Lingerer): void {
     this.#lingering.append(lingerer)
-    this.closings.begin()
   }
 
   lingeringEnds(lingerer: Lingerer): void {
@@ -65,7 +73,22 @@ export class Tcp implements DeadlineOwner {
       this.#misses.delete(this.#awaited!.key)
       this.#endWait()
     }
-    this.closings.end()
+  }
+
+  /**
+   * Calls back, at once or later, when every connection that is over for its owner has been sent our FIN. The peers'
+   * FINs are awaited behind that, but for those that come at once.
+   */
+  whenShutDown(callback: () => void): void {
+    this.closings.whenNone(() => {
+      for (const lingerer of this.#lingering) lingerer.shutDown()
+      this.#whenAnswered(callback, TURNS_FOR_FIN)
+    })
+  }
+
+  #whenAnswered(callback: () => void, turns: number): void {
+    if (this.#lingering.size === 0 || turns === 0) callback()
+    else this.reactor.later({ run: () => this.#whenAnswered(callback, turns - 1) })
   }
 
   /** Closes what is lingering, and what would: no descriptor will be needed again. */
@@ -87,7 +110,7 @@ export class Tcp implements DeadlineOwner {
     if (this.#misses.get(peer.key) === MOST_MISSES) return false
     this.#waiter = waiter
     this.#awaited = peer
-    this.deadlines.start(this.#releaseWait, RELEASE_WAIT_MS)
+    this.waits.start(this.#releaseWait, RELEASE_WAIT_MS)
     return true
   }
 
@@ -108,7 +131,7 @@ export class Tcp implements DeadlineOwner {
     const waiter = this.#waiter
     if (waiter === null) return
     this.#waiter = null
-    this.deadlines.stop(this.#releaseWait)
+    this.waits.stop(this.#releaseWait)
     waiter.onReleaseWaitOver()
   }
 }

@@ -64,15 +64,16 @@ export interface Connector {
 
 export interface Transport {
   readonly scheduler: Scheduler
+  /** By the clock that the user may have replaced. */
   readonly deadlines: Deadlines
   /** A snapshot of the counters. */
   readonly sockets: SocketPoolStats
   connectorTo(target: Target): Connector
   /** Connections that are on their way to their end need not get there in good order any more. */
   cutShort(): void
-  /** Calls back, at once or later, when no connection is on its way to its end. */
-  whenQuiet(callback: () => void): void
-  /** Closes what is kept for connections to come. */
+  /** Calls back, at once or later, when every connection that was ended is closed, or has been sent our FIN at least. */
+  whenShutDown(callback: () => void): void
+  /** Closes what is kept for connections to come; what is in use now is closed as its use ends. */
   close(): void
 }
 

@@ -2,52 +2,11 @@
  * A fake clock in the caller's tests: installed before the package is loaded, after it, or while a request runs. I/O goes
  * on by itself; timeouts go by the fake clock, as they do with undici's Agent, next to which each case is tried.
  */
-import { createRequire } from 'node:module'
 import type { Dispatcher } from 'undici'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { RecyclingAgentOptions } from '../../src/index.js'
+import { fakes, loads, turn } from '../support/loaded-anew.js'
 import { outcomeOf } from '../support/outcomes.js'
 import { ok, type RawServer, rawServer } from '../support/raw-server.js'
-import { isNative } from '../support/transport.js'
-
-type Load = () => Promise<(options: RecyclingAgentOptions) => Dispatcher>
-
-const { setImmediate: realSetImmediate } = globalThis
-const turn = (): Promise<void> => new Promise((resolve) => realSetImmediate(resolve))
-const require = createRequire(import.meta.url)
-
-async function loadOurs(): Promise<typeof import('../../src/index.js')> {
-  vi.resetModules()
-  return import('../../src/index.js')
-}
-
-/** Each loads its package anew; each copy of ours has an epoll instance of its own. */
-const loads: [name: string, load: Load][] = [
-  [
-    "undici's Agent",
-    async () => {
-      for (const file of Object.keys(require.cache)) if (/\/undici\//.test(file)) delete require.cache[file]
-      const { Agent } = require('undici') as typeof import('undici')
-      return (options) => new Agent(options as never)
-    },
-  ],
-  ...(isNative ? ([['native', async () => ours(await loadOurs(), 'native')]] satisfies [string, Load][]) : []),
-  ['net', async () => ours(await loadOurs(), 'net')],
-]
-
-const ours =
-  ({ RecyclingAgent }: typeof import('../../src/index.js'), transport: 'native' | 'net') =>
-  (options: RecyclingAgentOptions): Dispatcher =>
-    new RecyclingAgent({ transport, ...options })
-
-const TIMERS = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate'] as const
-type Fake = NonNullable<Parameters<typeof vi.useFakeTimers>[0]>
-
-const fakes: [what: string, fake: Fake][] = [
-  ["vitest's choice of functions", {}],
-  ['microtasks, too,', { toFake: [...TIMERS, 'Date', 'performance', 'hrtime', 'queueMicrotask'] }],
-  ['setTimeout alone', { toFake: ['setTimeout', 'clearTimeout'] }],
-]
 
 afterEach(() => void vi.useRealTimers())
 

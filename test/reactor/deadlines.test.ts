@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type Clock, realClock } from '../../src/reactor/clock.js'
 import { Deadline, Deadlines } from '../../src/reactor/deadlines.js'
 import { threadReactor } from '../../src/reactor/reactor.js'
 import { SocketPool } from '../../src/socket-pool/socket-pool.js'
@@ -181,22 +182,9 @@ describe('a deadline by a fake clock', () => {
   it('that another restarts as it expires does not delay those in between', async () => {
     const first = deadline('first', () => deadlines.start(first, 100))
     deadlines.start(first, 100)
-    // Both stand in one list, a little later than the first by the real clock.
-    block(2)
+    await pass(2)
     deadlines.start(deadline('second'), 100)
-    await pass(100)
-    expect(expired).toEqual(['first'])
-    await pass(50)
-    expect(expired).toEqual(['first', 'second'])
-  })
-
-  it('that is started while others wait for their turn does not delay them', async () => {
-    deadlines.start(deadline('first'), 100)
-    block(2)
-    deadlines.start(deadline('second'), 100)
-    vi.advanceTimersByTime(100)
-    deadlines.start(deadline('third'), 100)
-    await turn()
+    await pass(98)
     expect(expired).toEqual(['first'])
     await pass(50)
     expect(expired).toEqual(['first', 'second'])
@@ -235,13 +223,151 @@ describe('a deadline by a fake clock', () => {
     expect(expired).toEqual(['first', 'second'])
   })
 
-  it('that outlives its clock does not stop those of the same duration that come after it', async () => {
-    const realPerformance = performance.now.bind(performance)
+  it.each([
+    ['in one step', [10_000]],
+    ['in many steps', Array.from({ length: 10 }, () => 1000)],
+  ])('expires within the call that moves the clock on, %s', (_how, steps) => {
+    deadlines.start(deadline('first'), 2000)
+    block(5)
+    const second = deadline('second')
+    deadlines.start(second, 2000)
+    for (const ms of steps) vi.advanceTimersByTime(ms)
+    expect(expired).toEqual(['first', 'second'])
+  })
+
+  it('counts from its start, whatever else of its duration was started and stopped before', async () => {
+    const before = deadline('before')
+    deadlines.start(before, 2000)
+    await pass(1500)
+    deadlines.stop(before)
+    deadlines.start(deadline('timeout'), 2000)
+    await pass(1999)
+    expect(expired).toEqual([])
+    await pass(1)
+    expect(expired).toEqual(['timeout'])
+  })
+
+  it('is not moved by another system time', async () => {
+    deadlines.start(deadline('timeout'), 1000)
+    vi.setSystemTime(0)
+    deadlines.start(deadline('next'), 1000)
+    vi.setSystemTime(2 ** 42)
+    await pass(999)
+    expect(expired).toEqual([])
+    await pass(1)
+    expect(expired).toEqual(['timeout', 'next'])
+  })
+
+  it('does not count while its timers were cleared, but from the next start on', async () => {
+    await pass(10_000)
+    deadlines.start(deadline('cleared'), 1000)
+    vi.clearAllTimers()
+    await pass(1000)
+    expect(expired).toEqual([])
+    deadlines.start(deadline('next'), 1000)
+    await pass(999)
+    expect(expired).toEqual([])
+    await pass(1)
+    expect(expired).toEqual(['cleared', 'next'])
+  })
+
+  it('that outlives its clock starts anew with the next one, whatever the duration', async () => {
     deadlines.start(deadline('forgotten'), 5)
+    deadlines.start(deadline('forgotten, too'), 50)
     vi.useRealTimers()
-    const later = vi.spyOn(performance, 'now').mockImplementation(() => realPerformance() + 2000)
-    await new Promise<void>((resolve) => deadlines.start(deadline('next', resolve), 5))
-    later.mockRestore()
+    await new Promise<void>((resolve) => {
+      deadlines.start(deadline('next', resolve), 5)
+    })
     expect(expired).toEqual(['forgotten', 'next'])
+    await vi.waitFor(() => expect(expired).toEqual(['forgotten', 'next', 'forgotten, too']))
+  })
+
+  it('leaves alone those that the real clock has, and those of deadlines that always go by it', async () => {
+    vi.useRealTimers()
+    const own = new Deadlines(reactor, () => realClock)
+    const real = new Promise<void>((resolve) => deadlines.start(deadline('real', resolve), 5))
+    vi.useFakeTimers()
+    deadlines.start(deadline('fake'), 5)
+    await real
+    await new Promise<void>((resolve) => own.start(deadline('own', resolve), 5))
+    expect(expired).toEqual(['real', 'own'])
+    await pass(5)
+    expect(expired).toEqual(['real', 'own', 'fake'])
+  })
+})
+
+describe('a deadline by a replaced setTimeout that nothing is known of', () => {
+  const { setTimeout: realSetTimeout } = globalThis
+
+  afterEach(() => {
+    globalThis.setTimeout = realSetTimeout
+  })
+
+  it('expires at once when it fires before its time has passed: somebody has moved it', () => {
+    const timers: (() => void)[] = []
+    globalThis.setTimeout = ((callback: () => void) => timers.push(callback)) as never
+    deadlines.start(deadline('timeout'), 1000)
+    timers[0]!()
+    expect(expired).toEqual(['timeout'])
+  })
+
+  it('waits for what has arrived when it calls the real one', async () => {
+    const seen: string[] = []
+    const fired = new Promise<void>((resolve) => {
+      globalThis.setTimeout = ((callback: () => void, ms: number) =>
+        realSetTimeout(() => {
+          callback()
+          seen.push(...expired, 'fired')
+          resolve()
+        }, ms)) as never
+      deadlines.start(deadline('timeout'), 10)
+    })
+    await fired
+    await turn()
+    expect(seen).toEqual(['fired'])
+    expect(expired).toEqual(['timeout'])
+  })
+})
+
+describe('a deadline by a clock that is late', () => {
+  let time = 0
+  let timers: (() => void)[] = []
+  const late: Clock = {
+    setTimeout: (callback) => void timers.push(callback),
+    now: () => time,
+    isFake: false,
+    wasMoved: () => false,
+  }
+
+  beforeEach(() => {
+    time = 0
+    timers = []
+    deadlines = new Deadlines(reactor, () => late)
+  })
+
+  it('that is started while others wait for their turn does not delay them', async () => {
+    deadlines.start(deadline('first'), 100)
+    time = 2
+    deadlines.start(deadline('second'), 100)
+    time = 100
+    timers.pop()!()
+    deadlines.start(deadline('third'), 100)
+    expect(timers).toEqual([])
+    await turn()
+    expect(expired).toEqual(['first'])
+    time = 102
+    timers.pop()!()
+    await turn()
+    expect(expired).toEqual(['first', 'second'])
+  })
+
+  it('is armed anew when its timer does not fire for long', async () => {
+    deadlines.start(deadline('forgotten'), 100)
+    timers = []
+    time = 1101
+    deadlines.start(deadline('next'), 100)
+    timers.pop()!()
+    await turn()
+    expect(expired).toEqual(['forgotten'])
   })
 })

@@ -1,7 +1,13 @@
-/** How long descriptors wait that nobody leases again: `idleSocketTimeout`, by a fake clock. */
+/** How long descriptors wait that nobody leases again: `idleSocketTimeout`, by a fake clock in the place of the real one. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { SocketPool, type SocketPoolOptions } from '../../src/socket-pool/socket-pool.js'
 import { countDescriptors } from '../support/descriptors.js'
+
+vi.mock('../../src/sys/real-timers.js', async (original) => ({
+  ...(await original<typeof import('../../src/sys/real-timers.js')>()),
+  setTimeout: (...rest: Parameters<typeof setTimeout>) => setTimeout(...rest),
+  clearTimeout: (timer: NodeJS.Timeout) => clearTimeout(timer),
+}))
 
 const peer = { address: '127.0.0.1', port: 9 }
 
