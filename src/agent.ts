@@ -1,19 +1,15 @@
 /** RecyclingAgent: undici's Agent over recycled descriptors, as users hold it. */
 import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
-import type { SingleConnectionStats } from './dispatcher-core.js'
+import type { Counters, SingleConnectionStats } from './dispatcher-core.js'
 import { type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
-import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 
 /**
  * What {@link RecyclingAgent.stats} returns: undici's PoolStats by origin, or its ClientStats with `connections: 1`; and
- * the counters of the socket pool.
+ * the agent's own counters.
  */
-export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | SingleConnectionStats } & {
-  /** Not enumerable, so that whoever walks over the origins meets origins only. */
-  readonly sockets: SocketPoolStats
-}
+export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | SingleConnectionStats } & Counters
 
 /**
  * A drop-in for undici's `Agent` whose connections live on recycled sockets (Linux, HTTP/1.1 over TCP and TLS). Where
@@ -39,11 +35,9 @@ export class RecyclingAgent extends DispatcherBase {
     super(resolveOptions(options))
   }
 
-  /** A snapshot, by origin, of the origins that have requests or connections now; and the socket pool's counters. */
+  /** A snapshot, by origin, of the origins that have requests or connections now; and the agent's counters. */
   get stats(): AgentStats {
-    const stats = this.core.stats
-    Object.defineProperty(stats, 'sockets', { value: this.core.sockets })
-    return stats as unknown as AgentStats
+    return this.core.withCounters(this.core.stats)
   }
 
   /**

@@ -21,7 +21,7 @@ interface Announcement {
   reason: EndReason | null
 }
 
-export class Announcements implements Omit<PoolEvents, 'onIdle'>, Task {
+export class Announcements implements Omit<PoolEvents, 'onIdle' | 'onSendingAgain'>, Task {
   readonly #emitter: EventEmitter
   readonly #targets: readonly EventEmitter[]
   readonly #scheduler: Scheduler

@@ -28,6 +28,14 @@ export interface SingleConnectionStats {
   size: number
 }
 
+/** Counters of a whole dispatcher since its creation. None of them is enumerable. */
+export interface Counters {
+  /** Of the socket pool. */
+  readonly sockets: SocketPoolStats
+  /** Requests that were sent once more, since the connection had ended that they were written to: see `retryStale`. */
+  readonly sentAgain: number
+}
+
 function ofSingleConnection({ connected, pending, running, size }: OriginStats): SingleConnectionStats {
   return { connected: connected > 0, pending, running, size }
 }
@@ -44,6 +52,7 @@ export class DispatcherCore implements PoolEvents {
   readonly #aliases = new Map<string, OriginPool>()
   #sweepAt = SWEEP_AT
   #onIdle: (() => void)[] = []
+  #sentAgain = 0
 
   /** @param emitter who emits the events */
   constructor(options: ResolvedOptions, emitter: EventEmitter) {
@@ -66,8 +75,11 @@ export class DispatcherCore implements PoolEvents {
     return this.#pools.get(origin)?.stats ?? unused
   }
 
-  get sockets(): SocketPoolStats {
-    return this.#transport.sockets
+  /** Adds the counters, in a way that whoever walks over the origins does not meet. */
+  withCounters<S extends object>(stats: S): S & Counters {
+    const counters: Counters = { sockets: this.#transport.sockets, sentAgain: this.#sentAgain }
+    for (const [name, value] of Object.entries(counters)) Object.defineProperty(stats, name, { value })
+    return stats as S & Counters
   }
 
   /**
@@ -128,6 +140,10 @@ export class DispatcherCore implements PoolEvents {
 
   onDrain(origin: URL): void {
     this.#events.onDrain(origin)
+  }
+
+  onSendingAgain(): void {
+    this.#sentAgain++
   }
 
   onIdle(): void {

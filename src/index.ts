@@ -1,6 +1,6 @@
 /** The public names. */
 export { type AgentStats, RecyclingAgent } from './agent.js'
-export type { SingleConnectionStats } from './dispatcher-core.js'
+export type { Counters, SingleConnectionStats } from './dispatcher-core.js'
 export { install } from './install.js'
 export type { RecyclingAgentOptions } from './options.js'
 export type { OriginStats } from './pool/origin-pool.js'

@@ -54,6 +54,14 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   pipelining?: number
   /** How many requests a connection carries, the last one with `Connection: close`. 0: without limit. @default 0 */
   maxRequestsPerClient?: number
+  /**
+   * Whether a request is sent once more, on a new connection, when the one that it was written to had been used before and
+   * ended before the first byte of the response: if it is idempotent (see `idempotent` of its options) or has a field
+   * `Idempotency-Key`, or not a byte of it was written, and its body can be read again. false: it fails, as with undici.
+   *
+   * @default true
+   */
+  retryStale?: boolean
   /** How long connecting may take, in milliseconds: resolver and TLS handshake included. 0: without limit. @default 10000 */
   connectTimeout?: number
   /**
@@ -209,6 +217,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
     "recycle must be 'dissolve', 'graceful' or 'off'",
   ],
+  ['retryStale', isBoolean, 'retryStale must be a boolean'],
   ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
   ['maxIdleSockets', isIntegerFrom(0), 'maxIdleSockets must be a positive integer or zero'],
 ]
@@ -265,6 +274,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     maxHeaderSize: options.maxHeaderSize ?? nodeMaxHeaderSize,
     maxResponseSize: options.maxResponseSize ?? -1,
     maxRequestsPerClient: options.maxRequestsPerClient ?? 0,
+    retryStale: options.retryStale ?? true,
     clientTtl: options.clientTtl ?? 0,
     strictContentLength: options.strictContentLength ?? true,
     webSocket: options.webSocket,

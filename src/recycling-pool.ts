@@ -1,20 +1,16 @@
 /** RecyclingPool: undici's Pool over recycled descriptors, for those who choose the dispatcher of each origin. */
 import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
-import { parseOrigin } from './dispatcher-core.js'
+import { type Counters, parseOrigin } from './dispatcher-core.js'
 import { type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
-import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { definePoolMembers } from './undici-members.js'
 
 /** The options of undici's Pool that concern HTTP/1.1, with undici's meaning and defaults, and our own. */
 export type RecyclingPoolOptions = Omit<RecyclingAgentOptions, 'maxOrigins'>
 
-/** What {@link RecyclingPool.stats} returns: undici's PoolStats, and the counters of the socket pool. */
-export type RecyclingPoolStats = OriginStats & {
-  /** Not enumerable. */
-  readonly sockets: SocketPoolStats
-}
+/** What {@link RecyclingPool.stats} returns: undici's PoolStats, and the pool's own counters. */
+export type RecyclingPoolStats = OriginStats & Counters
 
 /**
  * A drop-in for undici's `Pool`: a dispatcher for one origin whose connections live on recycled sockets, as those of
@@ -58,10 +54,9 @@ export class RecyclingPool extends DispatcherBase {
     definePoolMembers(this)
   }
 
-  /** A snapshot of what the pool has to do, and the socket pool's counters. */
+  /** A snapshot of what the pool has to do, and its counters. */
   get stats(): RecyclingPoolStats {
-    const stats = this.core.statsOf(this.url)
-    return Object.defineProperty(stats, 'sockets', { value: this.core.sockets }) as RecyclingPoolStats
+    return this.core.withCounters(this.core.statsOf(this.url))
   }
 
   /**

@@ -1,5 +1,6 @@
 /** What a connection is told, and what it tells whoever it works for. */
 import type { Request } from '../request/request.js'
+import type { Habits } from './habits.js'
 import type { SendingRules } from './request-writer.js'
 import type { KeepAliveLimits } from './reuse.js'
 
@@ -10,6 +11,8 @@ export interface ConnectionOptions extends KeepAliveLimits {
   maxHeaderSize: number
   maxResponseSize: number
   maxRequestsPerClient: number
+  /** A request that was lost with a connection that had been used before is sent once more, where that does no harm. */
+  retryStale: boolean
 }
 
 /**
@@ -20,6 +23,13 @@ export type EndReason = Error | 'reset' | 'aborted' | 'socket idle timeout' | 's
 
 /** Who the connection works for. */
 export interface ConnectionOwner<C> extends SendingRules {
+  /** Of the servers that all its connections lead to. */
+  readonly habits: Habits
+  /** The handler takes no more of the response for now: nothing has to wait for it. */
+  onPaused(request: Request): void
+  onResumed(request: Request): void
+  /** A request that was lost is among the `unsent` of {@link onDisconnected}, which follows. */
+  onSendingAgain(): void
   /** The connection is there; the first request is written after this. */
   onConnected(connection: C): void
   /** The request that it is being made for was aborted: {@link Connection.reassign} it. */

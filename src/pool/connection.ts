@@ -21,16 +21,18 @@ import type { Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
+import { FinWatch, type FinWatchOwner } from './fin-watch.js'
 import { PooledConnection } from './free-connections.js'
 import { Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { endsPipeline, idleTimeAfter } from './reuse.js'
+import { isEndOfPeer, mayBeRepeated } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements OpeningOwner, ReceiverOwner, WireListener, PipelineOwner, DeadlineOwner, Task
+  implements OpeningOwner, ReceiverOwner, WireListener, PipelineOwner, FinWatchOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
@@ -46,6 +48,10 @@ export class Connection
   readonly #opening: Opening
   #wire: Wire | null = null
   #idleTimeoutMs: number
+  /** From the first response on that it is kept behind. */
+  #finWatch: FinWatch | null = null
+  /** A byte of the response that is due has come. */
+  #isAnswering = false
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
   #restsUntil = -1
   #head: ResponseHead | null = null
@@ -90,7 +96,7 @@ export class Connection
 
   /** Whether {@link assign} may be called. */
   get canTake(): boolean {
-    return this.#phase === 'open' && this.#pipeline.canTake
+    return this.#phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
   }
 
   /** Whether the peer is, or will be, proved to be whom this request is for (TLS). */
@@ -143,8 +149,9 @@ export class Connection
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
   assign(request: Request): void {
     this.#take(request)
-    if (this.#pipeline.first !== null) this.#advance()
-    else this.#schedule()
+    if (this.#pipeline.first !== null) return this.#advance()
+    if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(this.#options.retryStale && mayBeRepeated(request))
+    this.#schedule()
   }
 
   /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
@@ -179,7 +186,11 @@ export class Connection
   run(): void {
     this.#isScheduled = false
     if (this.#phase !== 'open') return
-    if (this.#pipeline.first === null && this.#isResting) return this.#schedule()
+    if (this.#pipeline.first === null) {
+      // It is told when that is over.
+      if (this.#finWatch?.isWaiting) return
+      if (this.#isResting) return this.#schedule()
+    }
     this.#advance()
     if (this.#receiver.isDue) this.onReadable()
   }
@@ -218,6 +229,7 @@ export class Connection
   // ReceiverOwner
 
   onPeerClosed(): void {
+    this.#finWatch?.onClosed()
     this.#close(socketError('other side closed', this.#wire!.info), 'peer')
   }
 
@@ -239,6 +251,7 @@ export class Connection
   }
 
   onResponseBegin(): void {
+    this.#isAnswering = true
     this.#pipeline.first!.onResponseBegin()
   }
 
@@ -276,9 +289,12 @@ export class Connection
     const request = pipeline.takeFirst()
     const head = this.#head!
     this.#head = null
+    this.#isAnswering = false
     this.#patience.stop()
     const isLast = pipeline.isCut || (pipeline.isLast && pipeline.first === null)
     if (pipeline.isSentTo(this.#wire!) && head.shouldKeepAlive && !isLast) {
+      this.#finWatch ??= new FinWatch(this, this.#owner.habits, this.#transport.waits)
+      this.#finWatch.onAnswered(pipeline.first === null)
       this.#rest(this.#wire!)
       this.#owner.onFree(this)
       request.onEnd(trailers)
@@ -318,6 +334,7 @@ export class Connection
 
   resumeResponse(request: Request): void {
     if (request !== this.#pipeline.first || !this.#receiver.isPaused || this.#isFailing) return
+    this.#owner.onResumed(request)
     this.#patience.forBody(request)
     this.#receiver.resume(this.#wire!)
   }
@@ -341,6 +358,13 @@ export class Connection
     if (this.canTake) this.#owner.onAvailable(this)
   }
 
+  // FinWatchOwner
+
+  onStayedOpen(): void {
+    if (this.#pipeline.pending !== null) this.#schedule()
+    else if (this.canTake) this.#owner.onAvailable(this)
+  }
+
   /** What was awaited did not come. */
   onDeadline(): void {
     const { awaited } = this.#patience
@@ -355,6 +379,16 @@ export class Connection
 
   get #isResting(): boolean {
     return this.#transport.scheduler.turn <= this.#restsUntil
+  }
+
+  /** Nothing of a response has come, and the connection had been used before: it was a race with the peer's end. */
+  #isLostInRace(error: Error): boolean {
+    return this.#finWatch !== null && !this.#isAnswering && isEndOfPeer(error)
+  }
+
+  #isToBeSentAgain(request: Request): boolean {
+    if (!this.#options.retryStale || request.isSentAgain) return false
+    return mayBeRepeated(request) || (request.canBeHadAgain && this.#pipeline.isUnwritten(this.#wire!))
   }
 
   /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
@@ -398,10 +432,11 @@ export class Connection
     else if (this.#pipeline.pending !== null) this.#schedule()
   }
 
-  #followPause({ isPaused }: Request): void {
-    if (!isPaused) return
+  #followPause(request: Request): void {
+    if (!request.isPaused) return
     this.#receiver.pause()
     this.#patience.stop()
+    this.#owner.onPaused(request)
   }
 
   /** Ends in good order, between two messages. */
@@ -413,15 +448,24 @@ export class Connection
   }
 
   /**
-   * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business; the others
-   * were never answered and are sent again.
+   * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business, or can be sent
+   * once more; the others were never answered and are sent again.
    */
   #lose(reason: EndReason): void {
-    const wasWritten = this.#pipeline.first !== null
-    const requests = this.#pipeline.takeAll()
-    this.#end(null)
+    const { first } = this.#pipeline
     const error = reason instanceof Error ? reason : undefined
-    if (wasWritten && error !== undefined) requests.shift()!.fail(error)
+    const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
+    const isSentAgain = isRace && this.#isToBeSentAgain(first)
+    if (isRace) this.#finWatch!.onClosed()
+    const requests = this.#pipeline.takeAll()
+    // The FIN was read: the descriptor's lease ends in good order.
+    this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
+    if (isSentAgain) {
+      first.sendAgain()
+      this.#owner.onSendingAgain()
+    } else if (first !== null && error !== undefined) {
+      requests.shift()!.fail(error)
+    }
     this.#pipeline.stopUpload(error)
     this.#owner.onDisconnected(this, reason, requests, reason === 'aborted')
   }
@@ -431,6 +475,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, initiator ?? 'abort')
     this.#pipeline.end()
     this.#patience.stop()
+    this.#finWatch?.stop()
     this.#receiver.stop()
     if (initiator === null) this.#wire?.abort()
     else this.#wire?.finish(initiator)

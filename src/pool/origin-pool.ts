@@ -13,6 +13,7 @@ import type { Connector, Target, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { FreeConnections } from './free-connections.js'
+import { Habits } from './habits.js'
 
 export interface OriginPoolOptions
   extends ConnectionOptions,
@@ -33,6 +34,8 @@ export interface PoolEvents {
   onDisconnect(origin: URL, context: AsyncResource, reason: EndReason, isAfterwards: boolean): void
   onConnectionError(origin: URL, context: AsyncResource, error: Error): void
   onDrain(origin: URL): void
+  /** A request that was lost with its connection goes to another one. */
+  onSendingAgain(): void
   /** The pool has no requests any more. */
   onIdle(): void
 }
@@ -60,6 +63,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #protocol: string
   readonly host: string
   readonly strictContentLength: boolean
+  readonly habits = new Habits()
   readonly #transport: Transport
   readonly #options: OriginPoolOptions
   readonly #events: PoolEvents
@@ -123,7 +127,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const request = new Request(this.#originText, this.#protocol, options, handler, this)
     this.#size++
-    this.#transport.scheduler.hold()
+    this.#hold(request)
     this.#place(request)
     if (request.isWaiting) request.mayBeWithdrawn(options as WithdrawalOptions)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
@@ -150,9 +154,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     }
   }
 
-  requestOver(): void {
+  requestOver(request: Request): void {
     this.#size--
-    this.#transport.scheduler.letGo()
+    this.onPaused(request)
     if (this.#size > 0) return
     if (this.#isClosing) this.close()
     this.#events.onIdle()
@@ -166,6 +170,21 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     const index = this.#queue.indexOf(request, this.#queueHead)
     if (index >= 0) this.#queue.splice(index, 1)
     this.#serveQueue()
+  }
+
+  /** A response that nobody reads does not keep the process alive, as with undici, whose socket is not being read from. */
+  onPaused(request: Request): void {
+    if (!request.isHolding) return
+    request.isHolding = false
+    this.#transport.scheduler.letGo()
+  }
+
+  onResumed(request: Request): void {
+    this.#hold(request)
+  }
+
+  onSendingAgain(): void {
+    this.#events.onSendingAgain()
   }
 
   onUnneeded(connection: Connection): void {
@@ -208,6 +227,12 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     for (const request of unsent) request.unstart(this)
     if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
     this.#serveQueue()
+  }
+
+  #hold(request: Request): void {
+    if (request.isHolding) return
+    request.isHolding = true
+    this.#transport.scheduler.hold()
   }
 
   get #queued(): number {
@@ -260,6 +285,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
         request.fail(this.#destroyedWith)
         return true
       }
+      if (request.isSentAgain) return this.#serveAnew(request)
       const server = this.#decide(request)
       if (server === 'wait') return false
       if (server === 'open') {
@@ -273,6 +299,20 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
         return true
       }
     }
+  }
+
+  /**
+   * On a new connection, since the last one ended before it was answered. Where there are as many as there may be, an idle
+   * one makes room.
+   */
+  #serveAnew(request: Request): boolean {
+    while (this.#connections.size >= this.#options.connections) {
+      const idle = this.#free.first(null)
+      if (idle === undefined || idle.runningCount > 0) return false
+      idle.retire()
+    }
+    this.#open(request)
+    return true
   }
 
   #open(request: Request): void {

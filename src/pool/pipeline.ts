@@ -40,6 +40,8 @@ export class Pipeline implements WriterOwner {
   /** Of the last one: no other is written meanwhile. */
   #upload: Upload | null = null
   #requestCount = 0
+  /** Of the wire, before the first request was written. */
+  #bytesBefore = 0
 
   constructor(owner: PipelineOwner, rules: SendingRules, options: PipelineOptions) {
     this.#owner = owner
@@ -135,7 +137,10 @@ export class Pipeline implements WriterOwner {
     // An array that grows makes room for 17, of which mostly one is needed.
     if (this.#running.length === 0) this.#running = [request]
     else this.#running.push(request)
-    if (this.#running.length === 1) this.#owner.onFirstRequest(request)
+    if (this.#running.length === 1) {
+      this.#bytesBefore = wire.bytesWritten
+      this.#owner.onFirstRequest(request)
+    }
     const upload = sendRequest(wire, request, payload, close, this.#rules, this)
     this.#written(request.blocking ? 'block' : 'written')
     if (upload !== null) {
@@ -157,6 +162,11 @@ export class Pipeline implements WriterOwner {
   /** The first response is complete. @returns its request */
   takeFirst(): Request {
     return this.#running.shift()!
+  }
+
+  /** Whether not a byte of the first request has left, as far as the wire knows; there is no other one. */
+  isUnwritten(wire: Wire): boolean {
+    return this.#running.length === 1 && wire.bytesWritten === this.#bytesBefore
   }
 
   /** Whether the last request has left, but perhaps for its source's word that this was all. */

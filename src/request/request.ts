@@ -22,7 +22,7 @@ import { RequestAbortedError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { throwLater } from '../reactor/scheduler.js'
-import { classifyBody, destroyBody, type RequestBody } from './body.js'
+import { classifyBody, destroyBody, isOneShot, type RequestBody } from './body.js'
 import { type ExchangeControl, type HandlerPort, handlerPort, type OptionalCallback } from './handler.js'
 import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
 import { isIdempotent, serverName, validate, withQuery } from './validation.js'
@@ -70,6 +70,9 @@ export class Request implements ExchangeControl, HeaderFields {
   aborted = false
   /** The handler does not take more of the response for now. */
   isPaused = false
+  /** It keeps the process alive. Of its tracker. */
+  isHolding = false
+  #isSentAgain = false
   readonly #port: HandlerPort
   /** Its callbacks run in the async context of dispatch(), whatever brings them about. */
   readonly #context = new AsyncResource('RecyclingAgentRequest', UNWATCHED)
@@ -121,6 +124,16 @@ export class Request implements ExchangeControl, HeaderFields {
 
   get isOver(): boolean {
     return this.completed || this.aborted
+  }
+
+  /** It was lost once, and goes to a new connection now. */
+  get isSentAgain(): boolean {
+    return this.#isSentAgain
+  }
+
+  /** Its body, if it has one, can be read once more. */
+  get canBeHadAgain(): boolean {
+    return !isOneShot(this.payload)
   }
 
   /** Adds a field before the request is written, by the rules of the constructor. */
@@ -190,6 +203,11 @@ export class Request implements ExchangeControl, HeaderFields {
   unstart(carrier: RequestCarrier): void {
     this.#carrier = carrier
     this.#isStarted = false
+  }
+
+  /** It was lost with its connection, and is to be sent once more: this once. */
+  sendAgain(): void {
+    this.#isSentAgain = true
   }
 
   /** It has not been handed to an open connection yet, and is not over. */

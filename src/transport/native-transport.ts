@@ -43,6 +43,10 @@ export class NativeTransport implements Transport {
     return this.#tcp.deadlines
   }
 
+  get waits(): Deadlines {
+    return this.#tcp.waits
+  }
+
   get sockets(): SocketPoolStats {
     return this.#tcp.sockets.stats
   }

@@ -1,5 +1,6 @@
 /** The same engine over ordinary sockets of Node's: nothing is recycled, and koffi is not loaded. */
 import { buildConnector } from 'undici'
+import { realClock } from '../reactor/clock.js'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
@@ -12,6 +13,7 @@ import type { ConnectFunction, ConnectOptions, Connector, Target, Transport } fr
 export class NetTransport implements Transport {
   readonly scheduler = threadScheduler()
   readonly deadlines = new Deadlines(this.scheduler)
+  readonly waits = new Deadlines(this.scheduler, () => realClock)
   readonly #closings = new Closings()
   readonly #streams = new Streams(this.#closings)
   readonly #connect: ConnectFunction | null

@@ -72,6 +72,10 @@ export class StreamWire implements Wire {
     return this.#stream.writableNeedDrain
   }
 
+  get bytesWritten(): number {
+    return this.#stream.bytesWritten ?? Number.NaN
+  }
+
   get info(): SocketInfo {
     const { localAddress, localPort, remoteAddress, remotePort, remoteFamily, timeout, bytesWritten, bytesRead } =
       this.#stream

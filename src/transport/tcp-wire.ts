@@ -60,6 +60,10 @@ export class TcpWire implements Wire, ReadinessListener {
     return this.#queue !== null
   }
 
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
   get info(): SocketInfo {
     const { peer } = this.#descriptor
     const isOpen = this.#descriptor.listener === this

@@ -66,6 +66,8 @@ export interface Transport {
   readonly scheduler: Scheduler
   /** By the clock that the user may have replaced. */
   readonly deadlines: Deadlines
+  /** By the real clock: for waits that the user knows nothing of. */
+  readonly waits: Deadlines
   /** A snapshot of the counters. */
   readonly sockets: SocketPoolStats
   connectorTo(target: Target): Connector

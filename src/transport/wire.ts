@@ -41,6 +41,8 @@ export interface Wire {
   /** Why the last receive or send failed. */
   readonly error: Error | null
   readonly info: SocketInfo
+  /** How many bytes were handed to the kernel, or to the stream: never less. NaN where that is not known. */
+  readonly bytesWritten: number
   /**
    * The connection for the eyes of others, one object for its life: a net.Socket, or what has its `remoteAddress`,
    * `remotePort`, `remoteFamily`, `localAddress`, `localPort` and `alpnProtocol`. To be asked for only when somebody

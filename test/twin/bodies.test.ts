@@ -228,7 +228,7 @@ describe('fails with', () => {
     ...failing(() => {
       const stream = new Readable({ read() {} })
       stream.push('x')
-      setTimeout(() => stream.destroy(), 10)
+      setTimeout(() => stream.destroy(), 100)
       return stream
     }),
   )
