@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
+import { Program } from '../support/child.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { type Carrier, type Ending, EndingUpstream } from '../support/ending-upstream.js'
 import { quiet } from '../support/exchange.js'
@@ -14,11 +15,16 @@ import { undici7 } from '../support/undicis.js'
 
 expectNoDescriptorLeft()
 
+let program: Program
 let upstream: EndingUpstream
 beforeAll(async () => {
-  upstream = await EndingUpstream.start()
+  program = await Program.from(new URL('../programs/ending-upstream.ts', import.meta.url))
+  upstream = new EndingUpstream(program.file)
 })
-afterAll(() => upstream.stop())
+afterAll(async () => {
+  await upstream.stop()
+  program.delete()
+})
 
 type Client = [name: string, make: (connect: object) => Dispatcher]
 

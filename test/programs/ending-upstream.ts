@@ -35,6 +35,7 @@ class Listener {
   readonly plan: Plan
   readonly next: Random
   readonly received: number[] = []
+  readonly first: number[] = []
   readonly connections = new Set<Connection>()
   #count = 0
   readonly #server: Server
@@ -55,6 +56,7 @@ class Listener {
       })
       this.#server.on('connection', (tcp: Socket) => {
         tcp.on('error', () => {})
+        tcp.setNoDelay(true)
         carriers.set(tcp.remotePort!, tcp)
       })
       this.#server.on('tlsClientError', () => {})
@@ -72,7 +74,7 @@ class Listener {
   }
 
   seen(): Seen {
-    return { connections: this.#count, open: this.connections.size, received: this.received }
+    return { connections: this.#count, open: this.connections.size, received: this.received, first: this.first }
   }
 
   close(): void {
@@ -161,6 +163,7 @@ class Connection {
     this.#bytes = bytes.slice(end + 4 + length)
     const number = head.slice(head.indexOf('/') + 1, head.indexOf(' HTTP/1.1'))
     this.#listener.received.push(Number(number))
+    if (this.#served === 0) this.#listener.first.push(Number(number))
     return `${number} ${bytes.slice(end + 4, end + 4 + length)}`
   }
 
@@ -197,8 +200,9 @@ class Connection {
       this.#socket.write(piece, 'latin1')
       if (ending.when === 'idle') this.#cancelIdle = after(within(next, ending.ms), () => this.end(ending.how))
     } else if (ending.when === 'after a response' && (ending.how !== 'FIN' || ending.ms[1] > 0)) {
-      this.#socket.write(piece, 'latin1')
-      after(within(next, ending.ms), () => this.end(ending.how))
+      const ms = within(next, ending.ms)
+      // TLS may hold it back for a turn.
+      this.#socket.write(piece, 'latin1', () => after(ms, () => this.end(ending.how)))
     } else {
       if (ending.when === 'with a response') this.#cork()
       this.#socket.end(piece, 'latin1')

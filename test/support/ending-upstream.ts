@@ -2,9 +2,8 @@
  * An upstream in a process of its own that ends its connections without a word of it, at moments around the next request,
  * and knows which requests have reached it whole, and how often.
  */
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { Program } from './child.js'
 
 export type Carrier = 'http' | 'https' | 'unix'
 /** From, to. */
@@ -52,6 +51,8 @@ export interface Seen {
   open: number
   /** The number of each request that has arrived whole, each time that it did. */
   received: number[]
+  /** Those of them that were the first on their connection: these it always answers, whole. */
+  first: number[]
 }
 
 /** What the program is asked, and what it says to that. */
@@ -86,24 +87,19 @@ export class EndingListener {
   }
 }
 
+/** The process. */
 export class EndingUpstream {
-  readonly #program: Program
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (reply: Reply) => void>()
   #calls = 0
 
-  private constructor(program: Program, child: ChildProcess) {
-    this.#program = program
-    this.#child = child
-    child.on('message', (reply: Reply) => {
+  /** @param file the bundle of ../programs/ending-upstream.ts */
+  constructor(file: string) {
+    this.#child = fork(file, { execArgv: [] })
+    this.#child.on('message', (reply: Reply) => {
       this.#waiting.get(reply.call)!(reply)
       this.#waiting.delete(reply.call)
     })
-  }
-
-  static async start(): Promise<EndingUpstream> {
-    const program = await Program.from(new URL('../programs/ending-upstream.ts', import.meta.url))
-    return new EndingUpstream(program, program.start())
   }
 
   async listen(plan: Plan): Promise<EndingListener> {
@@ -124,6 +120,5 @@ export class EndingUpstream {
     const exited = once(this.#child, 'exit')
     this.#child.disconnect()
     await exited
-    this.#program.delete()
   }
 }

@@ -22,6 +22,8 @@ export interface Errand {
   seed?: number
   /** A request that takes longer hangs, and is the last of all. @default 10000 */
   hangMs?: number
+  /** Called with the number of each request that fails. */
+  onFailure?: (number: number) => void
 }
 
 export interface Tally {
@@ -75,7 +77,7 @@ export async function sendNumbered(errand: Errand): Promise<Tally> {
   return tally
 }
 
-async function exchange({ dispatcher, origin, kind }: Errand, number: number, tally: Tally): Promise<void> {
+async function exchange({ dispatcher, origin, kind, onFailure }: Errand, number: number, tally: Tally): Promise<void> {
   const body = kind === 'GET' ? '' : `body of ${number}`
   const request: Dispatcher.RequestOptions = {
     origin,
@@ -92,6 +94,7 @@ async function exchange({ dispatcher, origin, kind }: Errand, number: number, ta
   } catch (error) {
     const { code, name } = error as NodeJS.ErrnoException
     const told = code ?? name
+    onFailure?.(number)
     tally.lost[told] = (tally.lost[told] ?? 0) + 1
   }
 }
