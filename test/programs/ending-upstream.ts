@@ -176,7 +176,8 @@ class Connection {
       ? `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${chunk(body.slice(0, half))}${chunk(body.slice(half))}0\r\n\r\n`
       : `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
     this.#isAnswering = true
-    this.#write(response, isSplit ? 1 + this.#listener.next(MOST_PIECES) : 1)
+    const isWhole = !isSplit || this.#listener.next(2) === 0
+    this.#write(response, isWhole ? 1 : 2 + this.#listener.next(MOST_PIECES - 1))
   }
 
   #write(response: string, pieces: number): void {

@@ -24,6 +24,8 @@ export interface Scenario {
    * explains. (Where there are several requests at once, undici's Agent makes more connections, and has fewer of those.)
    */
   chance: 'never' | 'rarely' | 'always'
+  /** Of the requests, where they take long. @default 1 */
+  share?: number
   /** FIN or RST makes no difference to a Unix socket. */
   isWithoutUnix?: boolean
   /** The upstream ends all connections in good order, behind each response. */
@@ -75,10 +77,11 @@ export const scenarios: readonly Scenario[] = [
   {
     // The FIN has come when the request does, but nobody has looked.
     name: 'an idle timer that ends while the client is busy',
-    ending: { when: 'idle', ms: IDLE_MS, how: 'close' },
-    pauseMs: [2.5, 4],
+    ending: { when: 'idle', ms: [0.5, 0.5], how: 'close' },
+    pauseMs: [8, 10],
     isBusy: true,
     chance: 'rarely',
+    share: 0.25,
   },
   { name: 'a restart every 3 to 12 ms', ending: { when: 'restarted', ms: [3, 12] }, chance: 'always' },
   // Whoever sends on a connection loses what cannot be sent again: as many as were sent on one that had served.

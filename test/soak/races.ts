@@ -75,8 +75,8 @@ class Contest {
   }
 
   async round(requests: number, seed: number): Promise<void> {
-    const { pauseMs, isBusy = false } = this.scenario
-    const half = Math.ceil(requests / 2)
+    const { pauseMs, isBusy = false, share = 1 } = this.scenario
+    const half = Math.ceil((requests * share) / (this.carrier === 'https' ? 2 * SECURE_SHARE : 2))
     for (const lanes of [1, Math.min(LANES, Math.ceil(half / PER_LANE))]) {
       const errand = {
         dispatcher: this.#dispatcher,
@@ -138,7 +138,7 @@ async function contestsOf(
         const plan = {
           carrier,
           ending: scenario.ending,
-          isSplit: contests.length % 2 === 1,
+          isSplit: true,
           seed: seed + contests.length,
         }
         const rivals: Contest[] = []
@@ -176,8 +176,7 @@ export async function races({ requests, seconds, seed, clients, rounds, program 
         for (const i of rivals.keys()) {
           // Each of them is now the first, and now the last.
           const rival = rivals[(i + round) % rivals.length]!
-          const share = requests / rounds / (rival.carrier === 'https' ? SECURE_SHARE : 1)
-          await rival.round(share, seed + round)
+          await rival.round(requests / rounds, seed + round)
         }
       }
     }

@@ -35,7 +35,7 @@ const LANES = 64
 const OTHER_ARMS_SHARE = 20
 const FUZZERS = 2
 /** undici's Agent and ours take turns so often. */
-const ROUNDS = 8
+const ROUNDS = 16
 /** Of the time: until when each part is to be over, unless those before it are done earlier. */
 const UNTIL = { native: 0.56, net: 0.61, secure: 0.68, races: 0.84, fuzz: 1 }
 /** What a part may take beyond its time: a hang is found by the part itself, after 20 s. */

@@ -33,7 +33,7 @@ export interface Plan {
   ending: Ending
   /** Of the responses. @default 'either' */
   framing?: 'whole' | 'chunked' | 'either'
-  /** Responses come in one to four pieces, up to a millisecond apart. @default false */
+  /** Half of the responses, by chance, come in two to four pieces, up to a millisecond apart. @default false */
   isSplit?: boolean
   seed: number
 }
