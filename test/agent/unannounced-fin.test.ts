@@ -73,12 +73,16 @@ async function expectNoneLost([, make]: Client, [carrier, count, kind, framing, 
   const dispatcher = make(listener.connect)
   onTestFinished(() => dispatcher.destroy())
   const { sent, ok, lost, wrong } = await sendNumbered({ dispatcher, origin: listener.origin, kind, requests: count })
-  expect({ sent, ok, lost, wrong }).toEqual({ sent: count, ok: count, lost: {}, wrong: 0 })
   const { received } = await listener.seen()
   if (kind === 'POST') expect(received).toEqual(Array.from({ length: count }, (_, number) => number))
   if (dispatcher instanceof RecyclingAgent) {
+    expect({ sent, ok, lost, wrong }).toEqual({ sent: count, ok: count, lost: {}, wrong: 0 })
     await quiet(dispatcher)
     expect(dispatcher.stats.sockets.aborted).toBe(0)
+  } else {
+    // It mostly is too slow to be too early, and is not when the upstream's process stands still before its FIN.
+    expect(ok).toBeGreaterThan(count * 0.98)
+    expect(wrong).toBe(0)
   }
   await listener.close()
 }
