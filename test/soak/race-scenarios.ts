@@ -21,7 +21,7 @@ export interface Scenario {
    * Whether chance decides what comes first, the FIN or the next request: `never`, so that ours may lose no POST more than
    * undici's Agent; `rarely`, when the upstream's process stands still between its response and its FIN; or `always`, and
    * then ours may lose as large a share of those on connections that had served as undici's Agent, and what chance
-   * explains. (Where there are several requests at once, undici's Agent makes more connections, and has fewer of those.)
+   * explains. (undici's Agent has two connections for each request under way, by turns, and so fewer of those.)
    */
   chance: 'never' | 'rarely' | 'always'
   /** Of the requests, where they take long. @default 1 */
