@@ -13,18 +13,20 @@ import { arms } from '../support/laboratory.js'
 import { type Kind, sendNumbered } from '../support/numbered-requests.js'
 import { undici7 } from '../support/undicis.js'
 
+let program: Program
+beforeAll(async () => {
+  // esbuild's process stays.
+  program = await Program.from(new URL('../programs/ending-upstream.ts', import.meta.url))
+})
+afterAll(() => program.delete())
+
 expectNoDescriptorLeft()
 
-let program: Program
 let upstream: EndingUpstream
-beforeAll(async () => {
-  program = await Program.from(new URL('../programs/ending-upstream.ts', import.meta.url))
+beforeAll(() => {
   upstream = new EndingUpstream(program.file)
 })
-afterAll(async () => {
-  await upstream.stop()
-  program.delete()
-})
+afterAll(() => upstream.stop())
 
 type Client = [name: string, make: (connect: object) => Dispatcher]
 
