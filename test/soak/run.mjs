@@ -1,7 +1,7 @@
 /**
  * `npm run soak`: everything that can go wrong, at full speed, for ten minutes at most.
  *
- * npm run soak -- [--requests=2000000] [--cases=200000] [--connections=10000] [--seconds=580] [--seed=N]
+ * npm run soak -- [--requests=2000000] [--races=400] [--cases=200000] [--connections=10000] [--seconds=580] [--seed=N]
  *
  * Ends with 1 when a promise was broken. Where the time does not suffice for as much, it says how much was done.
  */
@@ -12,6 +12,7 @@ import { runnerImport } from 'vite'
 const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '2000000' },
+    races: { type: 'string', default: '400' },
     cases: { type: 'string', default: '200000' },
     connections: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '580' },

@@ -6,10 +6,14 @@ import { Program } from '../support/child.js'
 import type { FuzzReport } from './fuzz.js'
 import type { ArmName } from './kinds.js'
 import type { LoadOrder, LoadReport } from './programs/soak-load.js'
+import type { Row } from './race-promises.js'
+import type { RacesOptions, RacesReport } from './races.js'
 
 export interface SoakOptions {
   /** Over descriptors of the pool. One in {@link OTHER_ARMS_SHARE} more over net sockets, and over TLS. */
   requests: number
+  /** Of each kind and client in each race of reuse. */
+  races: number
   /** Of the fuzzer. */
   cases: number
   /** At once. */
@@ -30,8 +34,10 @@ interface Verdict {
 const LANES = 64
 const OTHER_ARMS_SHARE = 20
 const FUZZERS = 2
+/** undici's Agent and ours take turns so often. */
+const ROUNDS = 16
 /** Of the time: until when each part is to be over, unless those before it are done earlier. */
-const UNTIL = { native: 0.66, net: 0.72, secure: 0.8, fuzz: 1 }
+const UNTIL = { native: 0.56, net: 0.61, secure: 0.68, races: 0.84, fuzz: 1 }
 /** What a part may take beyond its time: a hang is found by the part itself, after 20 s. */
 const GRACE_MS = 40_000
 const MOST_HEAP_GROWTH = 0.1
@@ -43,7 +49,7 @@ const SPARE_DESCRIPTORS = 200
 const MEBIBYTE = 1 << 20
 
 /** @returns whether all promises were kept */
-export async function soak({ requests, cases, connections, seconds, seed }: SoakOptions): Promise<boolean> {
+export async function soak({ requests, races, cases, connections, seconds, seed }: SoakOptions): Promise<boolean> {
   console.log(`soak: seed ${seed}, Node.js ${process.versions.node}, at most ${seconds} s`)
   const began = performance.now()
   const secondsUntil = (share: number): number => Math.max(1, seconds * share - (performance.now() - began) / 1000)
@@ -67,6 +73,16 @@ export async function soak({ requests, cases, connections, seconds, seed }: Soak
     }
   }
   upstream.stop()
+  const rows: Row[] = []
+  if (races > 0) {
+    const report = await racesOf(races, seed, secondsUntil(UNTIL.races))
+    if (typeof report === 'string') {
+      verdicts.push({ part: 'races', promise: 'come to their end', measured: report, kept: false })
+    } else {
+      rows.push(...report.rows)
+      verdicts.push(...report.verdicts.map((verdict) => ({ part: 'races', ...verdict })))
+    }
+  }
   if (cases > 0) verdicts.push(await fuzzes(cases, seed, secondsUntil(UNTIL.fuzz)))
 
   for (const [arm, { tallies }] of reports) {
@@ -78,6 +94,10 @@ export async function soak({ requests, cases, connections, seconds, seed }: Soak
         .join(', '),
     })
     console.table(Object.fromEntries(tallies.map(([kind, tally]) => [kind, row(tally)])))
+  }
+  if (rows.length > 0) {
+    console.log("\nraces of reuse: lost of those that were sent, and of them arrived; by undici's Agent, and by ours")
+    console.table(lostByRace(rows))
   }
   console.log('\npromises')
   console.table(verdicts)
@@ -214,6 +234,43 @@ async function manyConnections(count: number): Promise<Verdict[]> {
     server.delete()
     program.delete()
   }
+}
+
+async function racesOf(requests: number, seed: number, seconds: number): Promise<RacesReport | string> {
+  const upstream = await Program.from(new URL('../programs/ending-upstream.ts', import.meta.url))
+  const program = await Program.from(new URL('./programs/soak-races.ts', import.meta.url))
+  try {
+    const options: RacesOptions = {
+      requests,
+      seconds,
+      seed,
+      clients: ["undici's Agent", 'native', 'net'],
+      rounds: ROUNDS,
+      program: upstream.file,
+    }
+    return await reportOf<RacesReport>(program.start({ args: [JSON.stringify(options)] }), seconds * 1000 + GRACE_MS)
+  } finally {
+    upstream.delete()
+    program.delete()
+  }
+}
+
+/** A row for each race, a column for each client. */
+function lostByRace(rows: readonly Row[]): Record<string, Record<string, string>> {
+  const table: Record<string, Record<string, string>> = {}
+  for (const { scenario, carrier, kind, client, tally, lostOnArrival, twice, aborted } of rows) {
+    const lost = Object.values(tally.lost).reduce((sum, count) => sum + count, 0)
+    const more = [
+      lost > 0 && `${lostOnArrival} arrived`,
+      tally.wrong > 0 && `${tally.wrong} wrong`,
+      tally.hung > 0 && `${tally.hung} hung`,
+      twice > 0 && `${twice} twice`,
+      aborted && `${aborted} aborted`,
+    ].filter(Boolean)
+    const name = `${carrier}, ${kind}: ${scenario}`
+    table[name] = { ...table[name], [client]: [`${lost} of ${tally.sent}`, ...more].join(', ') }
+  }
+  return table
 }
 
 /** On both cores. */
