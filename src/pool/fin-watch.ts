@@ -5,7 +5,7 @@
  */
 import { Deadline, type DeadlineOwner, type Deadlines } from '../reactor/deadlines.js'
 import { now } from '../sys/real-timers.js'
-import { FIN_DELAY_MS, type Habits } from './habits.js'
+import { CLOSING_DELAY_MS, type Habits } from './habits.js'
 
 /** Whose connection it is. */
 export interface FinWatchOwner {
@@ -47,7 +47,7 @@ export class FinWatch implements DeadlineOwner {
   onAnswered(isIdle: boolean): void {
     this.#answeredAt = now()
     this.#habits.onAnswered(++this.#answered)
-    if (isIdle && this.#habits.closes) this.#wait(FIN_DELAY_MS)
+    if (isIdle && this.#habits.closes) this.#wait(CLOSING_DELAY_MS)
   }
 
   /** A request is about to be written on the idle connection. @param canBeRepeated without harm, should it be lost */

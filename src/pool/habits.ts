@@ -44,6 +44,13 @@ export const habitSteps = stepsOf(table)
  */
 export const FIN_DELAY_MS = 10
 
+/**
+ * For so long a connection is not used again where responses have proved to be last ones, and so late a FIN may come for an
+ * origin to be taken for one of those; in milliseconds. Nothing waits for it but where there are as many connections as
+ * there may be.
+ */
+export const CLOSING_DELAY_MS = 100
+
 /** The same where a server has proved to persist and closes at times: every request that cannot be repeated pays for it. */
 export const WAVERING_DELAY_MS = 2
 
@@ -88,7 +95,7 @@ export class Habits {
 
   /** The peer has ended a connection that could have been used again, so long behind its last response. */
   onClosed(sinceAnswerMs: number): void {
-    if (sinceAnswerMs > FIN_DELAY_MS) return
+    if (sinceAnswerMs > (this.#habit === 'unknown' ? CLOSING_DELAY_MS : FIN_DELAY_MS)) return
     this.#sinceClosed = 0
     this.#step('closed')
   }

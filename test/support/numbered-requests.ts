@@ -84,6 +84,8 @@ async function exchange({ dispatcher, origin, kind, onFailure }: Errand, number:
     path: `/${number}`,
     method: kind === 'POST with a key' ? 'POST' : kind,
     ...(kind !== 'GET' && { body }),
+    // As undici has it, only GET, HEAD and QUERY are idempotent by themselves.
+    ...(kind === 'PUT' && { idempotent: true }),
     ...(kind === 'POST with a key' && { headers: { 'idempotency-key': `"key-${number}"` } }),
   }
   try {
