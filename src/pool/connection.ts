@@ -118,7 +118,12 @@ export class Connection
       this.#close('servername changed', 'self')
       return false
     }
-    if (this.#pipeline.first !== null || this.#isResting) return true
+    if (this.#pipeline.first !== null) return true
+    if (this.#patience.isOver) {
+      this.#close('socket idle timeout', 'self')
+      return false
+    }
+    if (this.#isResting) return true
     const wire = this.#wire!
     if (wire.probe() === Received.Nothing) {
       if (!wire.probesKernel) this.#rest(wire)

@@ -31,6 +31,11 @@ export class Patience {
     return this.#awaited
   }
 
+  /** The time is up, though the owner may not have been told yet. */
+  get isOver(): boolean {
+    return this.#deadlines.isOver(this.#deadline)
+  }
+
   forConnection(timeoutMs: number): void {
     this.#start('connection', timeoutMs)
   }

@@ -74,6 +74,11 @@ export class Deadlines {
     deadline.list?.remove(deadline)
   }
 
+  /** Its time is up, though its owner may not have been told yet: the event loop was blocked. */
+  isOver(deadline: Deadline): boolean {
+    return deadline.isRunning && deadline.due <= Math.floor(this.#clock.now())
+  }
+
   /** A real clock goes on for the deadlines that it has; those of a fake one that was taken away start anew. */
   #changeTo(clock: Clock): void {
     const before = this.#clock

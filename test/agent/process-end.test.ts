@@ -1,5 +1,6 @@
 /** What keeps a process alive, and what surfaces in it. */
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Authority } from '../support/certificates.js'
 import { Program } from '../support/child.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { ok, rawServer } from '../support/raw-server.js'
@@ -46,6 +47,33 @@ it('a pending request keeps the process alive', async () => {
     code: 0,
     stdout: '/\n/late\nexit\n',
     stderr: '',
+  })
+})
+
+describe.each(['http', 'https'])('a body larger than all buffers, over %s,', (protocol) => {
+  const SIZE = 10_000_000
+  const large = async (): Promise<string> => {
+    const authority = await Authority.create()
+    const secure = protocol === 'https' ? { secure: await authority.issue(['127.0.0.1']) } : {}
+    const { origin } = await rawServer(async (peer) => {
+      await peer.request()
+      peer.write(ok('x'.repeat(SIZE)))
+    }, secure)
+    return origin
+  }
+
+  it.each([
+    ['unread fetch', '200'],
+    ['unread request', '200'],
+    ['read in part', 'true'],
+  ])('does not keep the process alive while nobody reads it: %s', async (mode, said) => {
+    const result = await program.run({ args: [mode, await large()] })
+    expect(result).toMatchObject({ code: 0, stdout: `${said}\nexit\n`, stderr: '' })
+  })
+
+  it('keeps it alive again when it is read', async () => {
+    const result = await program.run({ args: ['read later', await large()] })
+    expect(result).toMatchObject({ code: 0, stdout: `${SIZE}\nexit\n`, stderr: '' })
   })
 })
 

@@ -166,3 +166,22 @@ it('a blocked event loop does not keep a timeout from being one when nothing has
   expect((await done).at(-1)?.[1]).toBe('HeadersTimeoutError')
   upstream.answerWithin(0)
 })
+
+describe('a connection whose keepAliveTimeout has passed meanwhile', () => {
+  it.each(['http', 'https'] as const)('is not used again, though its timer has not fired (%s)', async (protocol) => {
+    const agent = recyclingAgent({ connect: { ca: authority.ca }, keepAliveMaxTimeout: TIMEOUT_MS })
+    const { origin } = upstreams[protocol]!
+    const send = async (): Promise<Event[]> => {
+      const { handler, done } = recording('new')
+      agent.dispatch({ origin, path: '/', method: 'GET' }, handler)
+      return done
+    }
+    const log: string[] = []
+    agent.on('connect', () => log.push('connect'))
+    agent.on('disconnect', (_origin, _targets, { message }) => log.push(message))
+    await send()
+    block()
+    await send()
+    expect(log).toEqual(['connect', 'socket idle timeout', 'connect'])
+  })
+})
