@@ -53,12 +53,12 @@ function errorOf(dispatcher: Dispatcher, options: GetOptions, onData = (): void 
   })
 }
 
-/** It answers, and neither reads on nor closes its side. */
+/** It answers, and does not close its side. */
 const keepingOpen =
   (fields: string) =>
   async (peer: RawPeer): Promise<void> => {
     await peer.request()
-    peer.socket.pause()
+    peer.socket.removeAllListeners('end')
     peer.write(ok('', fields))
   }
 
