@@ -9,7 +9,7 @@ import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/
 import { get, quiet } from '../support/exchange.js'
 import { recording } from '../support/handlers.js'
 import { ok, type RawPeer, type RawServer, rawServer } from '../support/raw-server.js'
-import { itNative } from '../support/transport.js'
+import { isNative, itNative } from '../support/transport.js'
 
 let authority: Authority
 let certificate: Certificate
@@ -110,9 +110,9 @@ describe.each(['http', 'https'] as const)('over %s,', (protocol) => {
       const { handler, done } = recording('new')
       agent.dispatch({ origin: server.origin, path: '/', method: 'GET' }, handler)
       expect((await done).at(-1)?.[0]).toBe('end')
-      const since = performance.now()
       await agent.close()
-      expect(performance.now() - since).toBeLessThan(500)
+      // The peer's FIN is awaited still, behind close().
+      if (name === 'RecyclingAgent') expect((agent as RecyclingAgent).stats.sockets.leased).toBe(isNative ? 1 : 0)
       expect(await end).toBe('FIN')
       if (name === 'RecyclingAgent') await quiet(agent as RecyclingAgent)
     })
@@ -151,7 +151,7 @@ describe.each(['http', 'https'] as const)('over %s,', (protocol) => {
   it('close() holds no process whose peers never close', async () => {
     const server = await serve(keepingOpen())
     const result = await program.run({ args: [server.origin, authority.ca] })
-    expect(result).toMatchObject({ code: 0, signal: null, stderr: '' })
-    expect(Number(result.stdout)).toBeLessThan(500)
+    const left = isNative ? '1' : '0'
+    expect(result).toMatchObject({ code: 0, signal: null, stdout: `in use at the end: ${left}\n`, stderr: '' })
   })
 })
