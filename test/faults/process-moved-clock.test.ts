@@ -194,3 +194,51 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     expect(await within(5000, (await server.peer(0)).ended())).toBe(undefined)
   })
 })
+
+const places = ['onRequestStart', 'onResponseStart', 'onResponseData', 'onResponseEnd', 'onResponseError'] as const
+
+describe.each(loads.slice(1))('with %s', (_name, load) => {
+  it.each(places.flatMap((place) => [1, 3].map((pipelining) => [place, pipelining] as const)))(
+    'a clock that is moved beyond all timeouts in each %s lets every request end, once (pipelining %i)',
+    async (place, pipelining) => {
+      const timeouts = { headersTimeout: 2000, bodyTimeout: 2000, keepAliveTimeout: 2000 }
+      const dispatcher = await make(load, { ...timeouts, pipelining, connections: 2 })
+      const server = await serve('http', async (peer) => {
+        for (let count = 0; (await peer.request()) !== null; count++) {
+          if (count === 2) peer.socket.destroy()
+          peer.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nx')
+          await turn()
+          peer.write('y')
+        }
+      })
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const ends: number[] = []
+      const requests = Array.from({ length: 12 }, (_, i) => {
+        ends.push(0)
+        return new Promise<void>((resolve) => {
+          const noted =
+            (name: string, isEnd = false) =>
+            (): void => {
+              if (name === place) move([10_000])
+              if (!isEnd) return
+              ends[i]!++
+              resolve()
+            }
+          dispatcher.dispatch(
+            { origin: server.origin, path: '/', method: 'GET' },
+            {
+              onRequestStart: noted('onRequestStart'),
+              onResponseStart: noted('onResponseStart'),
+              onResponseData: noted('onResponseData'),
+              onResponseEnd: noted('onResponseEnd', true),
+              onResponseError: noted('onResponseError', true),
+            },
+          )
+        })
+      })
+      expect(await within(5000, Promise.all(requests))).toHaveLength(12)
+      expect(await within(5000, dispatcher.close())).toBe(null)
+      expect(ends).toEqual(ends.map(() => 1))
+    },
+  )
+})
