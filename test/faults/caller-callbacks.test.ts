@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { RecyclingAgent } from '../../src/index.js'
 import { Authority, type Certificate } from '../support/certificates.js'
 import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
-import { get } from '../support/exchange.js'
+import { get, quiet } from '../support/exchange.js'
 import { type Flow, type Hooks, type Recording, recording, type Style, styles } from '../support/handlers.js'
 import { answering, ok, type RawServer, rawServer } from '../support/raw-server.js'
 
@@ -83,6 +83,7 @@ async function settled(...recordings: Recording[]): Promise<void> {
 async function expectSound({ agent, server }: Scene): Promise<void> {
   expect(await get(agent, server.origin)).toBe('answer')
   await agent.close()
+  await quiet(agent)
   expect(agent.stats.sockets).toMatchObject({ leased: 0, idle: 0 })
 }
 

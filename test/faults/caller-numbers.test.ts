@@ -3,6 +3,7 @@ import { Writable } from 'node:stream'
 import * as undici from 'undici'
 import { describe, expect, it } from 'vitest'
 import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { quiet } from '../support/exchange.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, rawServer } from '../support/raw-server.js'
 import { startNodeUpstream } from '../support/upstream.js'
@@ -32,6 +33,7 @@ describe('a thousand dispatches in one tick', () => {
       ])
     }
     await agent.close()
+    await quiet(agent)
     expect(agent.stats.sockets).toMatchObject({ leased: 0, idle: 0 })
     await upstream.close()
   })
@@ -48,6 +50,8 @@ describe('a thousand dispatches in one tick', () => {
     const outcomes = await Promise.allSettled(all)
     expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['rejected']))
     await (end === 'abort' ? agent.close() : agent.destroy())
+    // So many peers do not close at once.
+    if (end === 'abort') await quiet(agent)
     expect(agent.stats.sockets).toMatchObject({ leased: 0, idle: 0 })
     expect(peers.flatMap(({ requests }) => requests)).toEqual([])
   })
@@ -104,6 +108,7 @@ describe('a signal', () => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThanOrEqual(5)
     expect(outcomes.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0)
     await agent.close()
+    await quiet(agent)
     expect(agent.stats.sockets).toMatchObject({ leased: 0, idle: 0 })
   })
 })

@@ -9,6 +9,7 @@ import { RecyclingAgent } from '../../src/index.js'
 import { type BadLink, netemLink, tunLink, whyNoNetem, whyNoTun } from '../support/bad-links.js'
 import { Program } from '../support/child.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
+import { quiet } from '../support/exchange.js'
 import { isTried } from '../support/gate.js'
 import { arms } from '../support/laboratory.js'
 import { deleteNamespaces } from '../support/namespaces.js'
@@ -119,6 +120,7 @@ for (const [name, make, why] of links) {
         await Promise.all(Array.from({ length: CONCURRENCY }, work))
         await agent.close()
         expect(agent.stats).toEqual({})
+        await quiet(agent)
         expect(agent.stats.sockets).toMatchObject({ leased: 0, idle: 0 })
         if (options.transport !== 'net') expect(agent.stats.sockets.recycled).toBeGreaterThan(0)
       })

@@ -53,12 +53,12 @@ function errorOf(dispatcher: Dispatcher, options: GetOptions, onData = (): void 
   })
 }
 
-/** It answers, and neither reads on nor closes its side. */
+/** It answers, and does not close its side. */
 const keepingOpen =
   (fields: string) =>
   async (peer: RawPeer): Promise<void> => {
     await peer.request()
-    peer.socket.pause()
+    peer.socket.removeAllListeners('end')
     peer.write(ok('', fields))
   }
 
@@ -106,7 +106,7 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     })
     vi.useFakeTimers(fake)
     const outcome = errorOf(dispatcher, server, () => realSetTimeout(move, 20, by))
-    expect(await within(1000, outcome)).toBe('BodyTimeoutError')
+    expect(await within(5000, outcome)).toBe('BodyTimeoutError')
   })
 
   it.each(steps)('and is moved beyond bodyTimeout %s, while a piece of the body is handed over', async (_how, by) => {
@@ -118,7 +118,7 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     })
     vi.useFakeTimers(fake)
     const outcome = errorOf(dispatcher, server, () => move(by))
-    expect(await within(1000, outcome)).toBe('BodyTimeoutError')
+    expect(await within(5000, outcome)).toBe('BodyTimeoutError')
   })
 
   it('and is moved less than bodyTimeout with each piece of a body, which is received', async () => {
@@ -141,7 +141,18 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     vi.useFakeTimers(fake)
     const outcome = errorOf(dispatcher, { origin: `${protocol}://a.test` })
     move(by)
-    expect(await within(1000, outcome)).toBe('ConnectTimeoutError')
+    expect(await within(5000, outcome)).toBe('ConnectTimeoutError')
+  })
+
+  it('and is moved beyond the timeout of a connection that has just been made: it is in time', async () => {
+    const dispatcher = await make(load, { connect: { ca: authority.ca, timeout: 2000 } })
+    const server = await serve(protocol, async (peer) => {
+      await peer.request()
+      peer.write(ok())
+    })
+    dispatcher.once('connect', () => move([10_000]))
+    vi.useFakeTimers(fake)
+    expect(await errorOf(dispatcher, server)).toBe('none')
   })
 
   it.each(steps)('and is moved beyond keepAliveTimeout %s: the peer gets its FIN', async (_how, by) => {
@@ -155,7 +166,7 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     // undici counts from the turn after the response.
     await turn()
     move(by)
-    expect(await within(1000, (await server.peer(0)).ended())).toBe(undefined)
+    expect(await within(5000, (await server.peer(0)).ended())).toBe(undefined)
   })
 
   it('and is not moved: a request behind one whose peer does not close is answered', async () => {
@@ -177,7 +188,7 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     expect((await outcomeOf(dispatcher, server)).end).toEqual(['complete'])
     for (let i = 0; i < 5; i++) await turn()
     vi.useRealTimers()
-    expect(await within(800, dispatcher.close())).toBe(null)
+    expect(await within(5000, dispatcher.close())).toBe(null)
   })
 
   it('and is still there does not hold up what comes behind close(): the peer gets its FIN', async () => {
@@ -190,7 +201,55 @@ describe.each(cases)('with %s over %s, a clock that fakes %s', (name, protocol, 
     expect((await outcomeOf(dispatcher, server)).end).toEqual(['complete'])
     // undici's own close() is up to queueMicrotask as it is then.
     const isUpToClock = name === "undici's Agent" && fake.toFake?.includes('queueMicrotask')
-    expect(await within(800, dispatcher.close())).toBe(isUpToClock ? 'nothing' : null)
-    expect(await within(800, (await server.peer(0)).ended())).toBe(undefined)
+    expect(await within(isUpToClock ? 100 : 5000, dispatcher.close())).toBe(isUpToClock ? 'nothing' : null)
+    expect(await within(5000, (await server.peer(0)).ended())).toBe(undefined)
   })
+})
+
+const places = ['onRequestStart', 'onResponseStart', 'onResponseData', 'onResponseEnd', 'onResponseError'] as const
+
+describe.each(loads.slice(1))('with %s', (_name, load) => {
+  it.each(places.flatMap((place) => [1, 3].map((pipelining) => [place, pipelining] as const)))(
+    'a clock that is moved beyond all timeouts in each %s lets every request end, once (pipelining %i)',
+    async (place, pipelining) => {
+      const timeouts = { headersTimeout: 2000, bodyTimeout: 2000, keepAliveTimeout: 2000 }
+      const dispatcher = await make(load, { ...timeouts, pipelining, connections: 2 })
+      const server = await serve('http', async (peer) => {
+        for (let count = 0; (await peer.request()) !== null; count++) {
+          if (count === 2) peer.socket.destroy()
+          peer.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nx')
+          await turn()
+          peer.write('y')
+        }
+      })
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const ends: number[] = []
+      const requests = Array.from({ length: 12 }, (_, i) => {
+        ends.push(0)
+        return new Promise<void>((resolve) => {
+          const noted =
+            (name: string, isEnd = false) =>
+            (): void => {
+              if (name === place) move([10_000])
+              if (!isEnd) return
+              ends[i]!++
+              resolve()
+            }
+          dispatcher.dispatch(
+            { origin: server.origin, path: '/', method: 'GET' },
+            {
+              onRequestStart: noted('onRequestStart'),
+              onResponseStart: noted('onResponseStart'),
+              onResponseData: noted('onResponseData'),
+              onResponseEnd: noted('onResponseEnd', true),
+              onResponseError: noted('onResponseError', true),
+            },
+          )
+        })
+      })
+      expect(await within(5000, Promise.all(requests))).toHaveLength(12)
+      expect(await within(5000, dispatcher.close())).toBe(null)
+      expect(ends).toEqual(ends.map(() => 1))
+    },
+  )
 })

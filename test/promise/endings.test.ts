@@ -31,6 +31,13 @@ const abortWhenReceived: Play = async (agent, server) => {
   await sent.catch(() => {})
 }
 
+const destroyWhenReceived: Play = async (agent, server) => {
+  const sent = send(agent, server)
+  await (await server.peer(0)).received(/\r\n\r\n/)
+  await agent.destroy()
+  await sent.catch(() => {})
+}
+
 const endings: Record<string, Ending> = {
   'the peer shuts down its side first, and reads on': {
     serve: async (peer) => {
@@ -50,6 +57,29 @@ const endings: Record<string, Ending> = {
   'the agent closes first: destroy(), while idle': {
     play: async (agent, server) => {
       await exchange(agent, server)
+      await agent.destroy()
+    },
+  },
+  'the agent closes first: destroy(), before the answer': { serve: () => {}, play: destroyWhenReceived },
+  'the agent closes first: destroy(), in a response': {
+    serve: async (peer) => {
+      await peer.request()
+      peer.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok')
+    },
+    play: async (agent, server) => {
+      const { body } = await send(agent, server)
+      await new Promise((resolve) => body.on('error', () => {}).once('data', resolve))
+      await agent.destroy()
+    },
+  },
+  'destroy(), with bytes unread': {
+    serve: async (peer) => {
+      await peer.request()
+      peer.write(`HTTP/1.1 200 OK\r\ncontent-length: ${2 * MIB.length}\r\n\r\n${MIB}`)
+    },
+    play: async (agent, server) => {
+      const { body } = await send(agent, server)
+      body.on('error', () => {})
       await agent.destroy()
     },
   },
@@ -74,6 +104,10 @@ const regular: Record<string, Outcome> = {
   'the agent closes first: idle for too long': finOfOurs,
   'the agent closes first: close()': finOfOurs,
   'the agent closes first: destroy(), while idle': finOfOurs,
+  'the agent closes first: destroy(), before the answer': finOfOurs,
+  'the agent closes first: destroy(), in a response': finOfOurs,
+  // What close(2) does then is up to the kernel.
+  'destroy(), with bytes unread': reset,
   'an abort, before the answer': reset,
   'an abort, with bytes unread': reset,
 }

@@ -82,6 +82,7 @@ async function requests(): Promise<object> {
   const stats = agent instanceof RecyclingAgent ? agent.stats : null
   const leased = stats?.sockets.leased ?? 0
   await agent.close()
+  await settled(agent)
   return { first, atOnce, afterwards, withRoom, leased, left: countDescriptors() - before }
 }
 

@@ -5,6 +5,7 @@
  */
 import { RecyclingAgent } from '../../../src/index.js'
 import { countDescriptors } from '../../support/descriptors.js'
+import { quiet } from '../../support/exchange.js'
 import { getTogether } from '../together.js'
 
 const [origin = '', count] = process.argv.slice(2)
@@ -24,5 +25,6 @@ for (let round = 0; round < 2; round++) {
 }
 const most = countDescriptors() - before
 await agent.close()
+await quiet(agent)
 const left = countDescriptors() - before
 console.log(JSON.stringify({ served, connected, most, left, ms: Math.round(performance.now() - began) }))

@@ -131,6 +131,7 @@ for (const [name, agent] of all) {
   }
 }
 await Promise.all(all.map(([, agent]) => agent.close()))
+await settled(() => all.every(([, agent]) => agent.stats.sockets.leased === 0))
 for (const [name, agent] of all) {
   const { leased, idle } = agent.stats.sockets
   if (leased + idle > 0) left.push(`the agent for ${name} has ${leased} sockets leased and ${idle} idle`)
