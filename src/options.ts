@@ -203,7 +203,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ['initialWindowSize', isIntegerFrom(1), 'initialWindowSize must be a positive integer, greater than 0'],
   ['connectionWindowSize', isIntegerFrom(1), 'connectionWindowSize must be a positive integer, greater than 0'],
   ['pingInterval', isIntegerFrom(0), 'pingInterval must be a positive integer, greater or equal to 0'],
-  ['pipelining', (value) => isNumber(value) && value >= 0, 'invalid pipelining'],
+  ['pipelining', (value) => pipeliningOf(value) >= 0, 'invalid pipelining'],
   [
     'recycle',
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
@@ -256,7 +256,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
     connections: options.connections || Number.POSITIVE_INFINITY,
-    pipelining: options.pipelining ?? 1,
+    pipelining: pipeliningOf(options.pipelining),
     headersTimeout: options.headersTimeout ?? 300_000,
     bodyTimeout: options.bodyTimeout ?? 300_000,
     keepAliveTimeout: options.keepAliveTimeout ?? 4000,
@@ -270,6 +270,15 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     webSocket: options.webSocket,
     eventSource: options.eventSource,
   }
+}
+
+/**
+ * undici checks nothing and compares: `true` is 1, `false` 0, a string of digits its number. NaN is the default, as in
+ * undici's Agent; what is below 0 would never let a request through.
+ */
+function pipeliningOf(value: unknown): number {
+  const number = typeof value === 'symbol' ? Number.NaN : Number(value ?? 1)
+  return Number.isNaN(number) ? 1 : number
 }
 
 /** As undici calls a user's function; but what it connects must not speak HTTP/2. */

@@ -180,6 +180,15 @@ export const DEVIATIONS: Deviation[] = [
     undicis: [['b', 'returned', false]],
     ours: [['b', 'returned', false]],
   },
+  { scenario: /^content-length (twice|in a list|in an array), equal$/, reason: 'Equal lengths are one (RFC 9110 8.6)' },
+  {
+    scenario: /^100( with a content-length)?$/,
+    reason: 'A 100 that nobody expects is read over (RFC 9110 15.2.1); for undici it is an error',
+  },
+  {
+    scenario: 'of 100 Continue has undici\u2019s properties',
+    reason: 'A 100 that nobody expects is read over (RFC 9110 15.2.1): what fails is the FIN behind it',
+  },
   { scenario: 'what a Pool returns for a bad path', ...lostInPool },
   { scenario: 'what a Pool returns for bad headers', ...lostInPool },
   { scenario: 'in the bodySent callback goes to the error callback', ...toldAfterwards },
