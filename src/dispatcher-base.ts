@@ -6,10 +6,11 @@
  */
 import { constants } from 'node:buffer'
 import type { EventEmitter } from 'node:events'
-import { type Client, Dispatcher } from 'undici'
+import type { Client } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InformationalError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
+import { Dispatcher } from './undici.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
 type EndCallback = (error: Error | null, data: null) => void

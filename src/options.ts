@@ -1,11 +1,11 @@
 /**
  * Every option with its default, and the only validation of constructor options: undici's rules, undici's words.
  */
-import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http'
 import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net'
 import type { Agent, buildConnector, Client } from 'undici'
 import { InvalidArgumentError } from './errors.js'
 import type { OriginPoolOptions } from './pool/origin-pool.js'
+import { maxHeaderSize as nodeMaxHeaderSize } from './request/node-http.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
 import type { LookupFunction } from './transport/addresses.js'
 import type { TransportName, TransportOptions } from './transport/choose.js'

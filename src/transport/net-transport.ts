@@ -1,8 +1,8 @@
 /** The same engine over ordinary sockets of Node's: nothing is recycled, and koffi is not loaded. */
-import { buildConnector } from 'undici'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
+import { buildConnector } from '../undici.js'
 import { Closings } from './closings.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
