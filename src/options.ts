@@ -47,7 +47,7 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   clientTtl?: number | null
   /**
    * How many requests are written to a connection before the first of them is answered. 1: one after the other. 0: each
-   * request has a connection of its own, and says `Connection: close`.
+   * request has a connection of its own, and says `Connection: close`. `Infinity`: without limit.
    *
    * @default 1
    */
@@ -115,7 +115,7 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /**
    * Options of `tls.connect`, `net.connect` and undici's connector, which go before those of the same meaning here. Or a
    * function that makes the connections, like those of undici's `buildConnector`: then the sockets are its own, and
-   * nothing is recycled.
+   * nothing is recycled. It should return its socket, as those do: so an attempt that nobody waits for any more is given up.
    *
    * @default null
    */

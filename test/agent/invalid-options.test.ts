@@ -121,6 +121,8 @@ const invalid: [what: string, options: Record<string, unknown>][] = [
 ]
 
 describe.each(dispatchers)('dispatch of %s', (name, make) => {
+  // As undici 8.13: no 'drain' follows a request that has failed within dispatch().
+  const isAccepted = name === 'RecyclingAgent' || undiciMajor === 8
   it.each(invalid)("refuses %s with undici's words, and sends nothing", async (_what, options) => {
     const { origin, peers } = await rawServer(answering(ok()))
     for (const style of styles) {
@@ -146,7 +148,7 @@ describe.each(dispatchers)('dispatch of %s', (name, make) => {
     ['an origin of another protocol', { origin: 'ftp://a.test' }],
   ])('refuses %s', (_what, options) => {
     const { handler, events } = recording('legacy')
-    expect(make().dispatch({ path: '/', method: 'GET', ...options } as never, handler)).toBe(false)
+    expect(make().dispatch({ path: '/', method: 'GET', ...options } as never, handler)).toBe(isAccepted)
     expect(events).toMatchObject([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', expect.any(String)]])
   })
 
@@ -156,7 +158,7 @@ describe.each(dispatchers)('dispatch of %s', (name, make) => {
       thrownBy(() => agent.dispatch({ origin: 'http://a.test', path: '/', method: 'GET' }, handler as never)),
     ).toEqual(['InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'handler must be an object'])
     const { handler: good, events } = recording('legacy')
-    expect(agent.dispatch(null as never, good)).toBe(false)
+    expect(agent.dispatch(null as never, good)).toBe(isAccepted)
     expect(events).toEqual([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'opts must be an object.']])
   })
 

@@ -220,7 +220,7 @@ describe('dispatch', () => {
       onInfo() {},
       responseHeaders: 'raw',
       highWaterMark: 1,
-      dispatcher: null,
+      dispatcher: recyclingAgent(),
       context: {},
       maxRedirections: 0,
     }
