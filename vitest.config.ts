@@ -12,7 +12,7 @@ if (!isNative) console.info(`not tried with net sockets: ${excluded.join(', ')}`
 export default defineConfig({
   plugins: [llhttpWasmForVite()],
   resolve: {
-    alias: [{ find: /^undici$/, replacement: undiciUnderTest }],
+    alias: [{ find: /^undici(?=$|\/)/, replacement: undiciUnderTest }],
   },
   test: {
     include: ['test/**/*.test.ts'],

@@ -44,7 +44,7 @@ export class RecyclingAgent extends DispatcherBase {
    * Sends a request. Errors in the options go to the handler's error method, as undici has it.
    *
    * @returns false when the origin's connections are all taken (with the `connections` option): 'drain' will tell; the
-   *   request is taken all the same
+   *   request is taken all the same. True for one that has failed within this call: there is nothing to wait for
    * @throws InvalidArgumentError when `handler` is no object
    */
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {

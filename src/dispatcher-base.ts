@@ -6,11 +6,12 @@
  */
 import { constants } from 'node:buffer'
 import type { EventEmitter } from 'node:events'
-import { type Client, Dispatcher } from 'undici'
+import type { Client } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 import { queueMicrotask } from './sys/real-timers.js'
+import { Dispatcher } from './undici.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
 type EndCallback = (error: Error | null, data: null) => void

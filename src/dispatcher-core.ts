@@ -84,6 +84,8 @@ export class DispatcherCore implements PoolEvents {
 
   /**
    * @param origin given where it is not for the options to say
+   * @returns false when it is busy, and 'drain' will tell: never for a request that has failed within this call, since
+   *   there is nothing to wait for (undici 8.13)
    * @throws InvalidArgumentError for what is no handler; all other errors go to the handler
    */
   dispatch(
@@ -99,7 +101,7 @@ export class DispatcherCore implements PoolEvents {
       return this.#poolOf(origin).dispatch(options, handler)
     } catch (error) {
       refuse(handler, error)
-      return false
+      return true
     }
   }
 

@@ -2,8 +2,8 @@
  * The one place where errors of the protocol become undici's classes. Errors of system calls and of the resolver pass
  * through as they are, as undici lets them through.
  */
-import { errors } from 'undici'
 import type { ProtocolError } from './http1/protocol-error.js'
+import { errors } from './undici.js'
 
 export const {
   BodyTimeoutError,

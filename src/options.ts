@@ -1,11 +1,11 @@
 /**
  * Every option with its default, and the only validation of constructor options: undici's rules, undici's words.
  */
-import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http'
 import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net'
 import type { Agent, buildConnector, Client } from 'undici'
 import { InvalidArgumentError } from './errors.js'
 import type { OriginPoolOptions } from './pool/origin-pool.js'
+import { maxHeaderSize as nodeMaxHeaderSize } from './request/node-http.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
 import type { LookupFunction } from './transport/addresses.js'
 import type { TransportName, TransportOptions } from './transport/choose.js'
@@ -47,7 +47,7 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   clientTtl?: number | null
   /**
    * How many requests are written to a connection before the first of them is answered. 1: one after the other. 0: each
-   * request has a connection of its own, and says `Connection: close`.
+   * request has a connection of its own, and says `Connection: close`. `Infinity`: without limit.
    *
    * @default 1
    */
@@ -123,7 +123,7 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /**
    * Options of `tls.connect`, `net.connect` and undici's connector, which go before those of the same meaning here. Or a
    * function that makes the connections, like those of undici's `buildConnector`: then the sockets are its own, and
-   * nothing is recycled.
+   * nothing is recycled. It should return its socket, as those do: so an attempt that nobody waits for any more is given up.
    *
    * @default null
    */
@@ -211,7 +211,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ['initialWindowSize', isIntegerFrom(1), 'initialWindowSize must be a positive integer, greater than 0'],
   ['connectionWindowSize', isIntegerFrom(1), 'connectionWindowSize must be a positive integer, greater than 0'],
   ['pingInterval', isIntegerFrom(0), 'pingInterval must be a positive integer, greater or equal to 0'],
-  ['pipelining', (value) => isNumber(value) && value >= 0, 'invalid pipelining'],
+  ['pipelining', (value) => pipeliningOf(value) >= 0, 'invalid pipelining'],
   [
     'recycle',
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
@@ -265,7 +265,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
     connections: options.connections || Number.POSITIVE_INFINITY,
-    pipelining: options.pipelining ?? 1,
+    pipelining: pipeliningOf(options.pipelining),
     headersTimeout: options.headersTimeout ?? 300_000,
     bodyTimeout: options.bodyTimeout ?? 300_000,
     keepAliveTimeout: options.keepAliveTimeout ?? 4000,
@@ -280,6 +280,15 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     webSocket: options.webSocket,
     eventSource: options.eventSource,
   }
+}
+
+/**
+ * undici checks nothing and compares: `true` is 1, `false` 0, a string of digits its number. NaN is the default, as in
+ * undici's Agent; what is below 0 would never let a request through.
+ */
+function pipeliningOf(value: unknown): number {
+  const number = typeof value === 'symbol' ? Number.NaN : Number(value ?? 1)
+  return Number.isNaN(number) ? 1 : number
 }
 
 /** As undici calls a user's function; but what it connects must not speak HTTP/2. */

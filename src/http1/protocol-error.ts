@@ -14,7 +14,7 @@ export type ProtocolErrorKind =
   | 'length-mismatch'
   /** The connection ended before the message did, though the peer meant to keep it open. */
   | 'closed'
-  /** A response that nobody asked for, or 100 (Continue) without an expectation. */
+  /** A response that nobody asked for. */
   | 'bad-response'
   /** 101 (Switching Protocols) without a request to switch. */
   | 'bad-upgrade'

@@ -27,7 +27,7 @@ export interface ResponseSink {
   expectation(): Expectation | null
   /** The first byte of a head has come: once per head, those of 1xx included. */
   onResponseBegin(): void
-  /** 102 (Processing), 103 (Early Hints) and their like. */
+  /** 102 (Processing), 103 (Early Hints) and their like, but for 100 (Continue). */
   onInformational(head: ResponseHead): void
   /** The final head. */
   onHead(head: ResponseHead, framing: Framing): void
@@ -341,6 +341,7 @@ export class ResponseReader {
     this.#headHasBegun = false
     const error = this.#refuse(parser, method, upgrade, end)
     if (error !== null) return error
+    if (parser.status === 100) return this.#continue()
     const head = readHead(parser, bytes, length, method)
     const framing = framingOf(method, parser)
     if (framing.kind === 'tunnel') return this.#tunnel(head, end)
@@ -364,13 +365,24 @@ export class ResponseReader {
     return this.#deliverChunks(NO_CHUNKS)
   }
 
+  /**
+   * No request says that it expects a 100 (Continue), and one that nobody expects is read over (RFC 9110 15.2.1): whoever
+   * takes it for the response, as the interceptors of undici 7 take each 1xx, would be wrong. It is no sign of life of the
+   * response either.
+   */
+  #continue(): null {
+    // The next head has a parser that knows nothing of what this one says about the connection.
+    this.#dropParser()
+    this.#step('informational')
+    return null
+  }
+
   /** What is wrong with a well-formed head. */
   #refuse({ status, upgrade }: Parser, method: string, wanted: unknown, end: number): ProtocolError | null {
     if (status < 100) {
       const rest = this.#copyOfInput(end).subarray(this.#position)
       return ProtocolError.parse('Invalid status code', 'INVALID_STATUS', rest)
     }
-    if (status === 100) return new ProtocolError('bad-response')
     // 101 that does not say what it switches to is none (RFC 9110 15.2.2), yet what follows it is not HTTP.
     const isBad = upgrade ? !wanted : status === 101 && method !== 'CONNECT'
     return isBad ? new ProtocolError('bad-upgrade') : null

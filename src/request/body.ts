@@ -1,8 +1,8 @@
 /** The kinds of request body that undici takes, told apart once (undici core/request.js and core/util.js). */
-import { IncomingMessage } from 'node:http'
 import { InvalidArgumentError } from '../errors.js'
 import { isFieldValue } from './header-validation.js'
 import { encodeFormData, type FormDataLike } from './multipart.js'
+import { IncomingMessage } from './node-http.js'
 
 /** A Node stream, as far as a body needs it: told by `pipe` and `on`, not by its class. */
 export interface StreamBody {

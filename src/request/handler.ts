@@ -48,7 +48,10 @@ type LegacyHandler = Omit<Required<Handler>, keyof SentCallbacks> & SentCallback
 
 /** @throws InvalidArgumentError for a handler that lacks a required method (undici assertRequestHandler) */
 export function handlerPort(handler: Handler, wantsTunnel: boolean): HandlerPort {
-  if (typeof handler.onRequestStart === 'function') return new ModernPort(handler)
+  if (typeof handler.onRequestStart === 'function') {
+    assertModernHandler(handler as ModernHandler, wantsTunnel)
+    return new ModernPort(handler)
+  }
   assertLegacyHandler(handler, wantsTunnel)
   return new LegacyPort(handler as Required<Handler>)
 }
@@ -65,19 +68,33 @@ export function refuse(handler: Handler, error: unknown): void {
   }
 }
 
-function assertLegacyHandler(handler: Handler, wantsTunnel: boolean): void {
-  const check = (name: keyof Handler): void => {
-    if (typeof handler[name] !== 'function') throw new InvalidArgumentError(`invalid ${name} method`)
+/** At dispatch, and again when it is called: the handler is the caller's, who may have changed it. */
+function assertMethod(handler: object, name: keyof Handler | OptionalCallback): void {
+  if (typeof (handler as Record<string, unknown>)[name] !== 'function') {
+    throw new InvalidArgumentError(`invalid ${name} method`)
   }
-  check('onConnect')
-  check('onError')
-  if (handler.onBodySent !== undefined) check('onBodySent')
+}
+
+/**
+ * A handler may do without most methods, as with undici 7. But without `onRequestUpgrade` nobody would take the socket: as
+ * in undici 8 that is refused, and so is what is no function where we call it.
+ */
+function assertModernHandler(handler: ModernHandler, wantsTunnel: boolean): void {
+  if (wantsTunnel) assertMethod(handler, 'onRequestUpgrade')
+  if (handler.onBodySent != null) assertMethod(handler, 'onBodySent')
+  if (handler.onRequestSent != null) assertMethod(handler, 'onRequestSent')
+}
+
+function assertLegacyHandler(handler: Handler, wantsTunnel: boolean): void {
+  assertMethod(handler, 'onConnect')
+  assertMethod(handler, 'onError')
+  if (handler.onBodySent !== undefined) assertMethod(handler, 'onBodySent')
   if (wantsTunnel) {
-    check('onUpgrade')
+    assertMethod(handler, 'onUpgrade')
   } else {
-    check('onHeaders')
-    check('onData')
-    check('onComplete')
+    assertMethod(handler, 'onHeaders')
+    assertMethod(handler, 'onData')
+    assertMethod(handler, 'onComplete')
   }
 }
 
@@ -182,32 +199,42 @@ class ModernPort implements HandlerPort {
 
   onStart(control: ExchangeControl): void {
     this.#controller = new RequestController(control)
+    assertMethod(this.#handler, 'onRequestStart')
     this.#handler.onRequestStart!(this.#controller, undefined)
   }
 
   onResponseBegin(): void {
-    this.#handler.onResponseStarted?.()
+    assertMethod(this.#handler, 'onResponseStarted')
+    this.#handler.onResponseStarted!()
   }
 
   onHead({ statusCode, statusText, fields }: ResponseHead): void {
     const controller = this.#controller!
     controller.noteHead(fields)
-    this.#handler.onResponseStart?.(controller, statusCode, fields.toRecord(), statusText)
+    if (this.#handler.onResponseStart != null) {
+      assertMethod(this.#handler, 'onResponseStart')
+      this.#handler.onResponseStart(controller, statusCode, fields.toRecord(), statusText)
+    }
     if (statusCode < 200) controller.forgetPause()
   }
 
   onData(chunk: Buffer): void {
-    this.#handler.onResponseData?.(this.#controller!, chunk)
+    if (this.#handler.onResponseData == null) return
+    assertMethod(this.#handler, 'onResponseData')
+    this.#handler.onResponseData(this.#controller!, chunk)
   }
 
   onEnd(trailers: FieldSection): void {
     this.#controller!.noteTrailers(trailers)
-    this.#handler.onResponseEnd?.(this.#controller!, trailers.toRecord())
+    if (this.#handler.onResponseEnd == null) return
+    assertMethod(this.#handler, 'onResponseEnd')
+    this.#handler.onResponseEnd(this.#controller!, trailers.toRecord())
   }
 
   onUpgrade({ statusCode, fields }: ResponseHead, socket: Duplex): void {
     this.#controller!.noteHead(fields)
-    this.#handler.onRequestUpgrade?.(this.#controller!, statusCode, fields.toRecord(), socket)
+    assertMethod(this.#handler, 'onRequestUpgrade')
+    this.#handler.onRequestUpgrade!(this.#controller!, statusCode, fields.toRecord(), socket)
   }
 
   onError(error: unknown): void {
@@ -217,11 +244,13 @@ class ModernPort implements HandlerPort {
   }
 
   onBodySent(chunk: unknown): void {
-    this.#handler.onBodySent?.(chunk)
+    assertMethod(this.#handler, 'onBodySent')
+    this.#handler.onBodySent!(chunk)
   }
 
   onRequestSent(): void {
-    this.#handler.onRequestSent?.()
+    assertMethod(this.#handler, 'onRequestSent')
+    this.#handler.onRequestSent!()
   }
 }
 
@@ -248,42 +277,51 @@ class LegacyPort implements HandlerPort {
 
   onStart(control: ExchangeControl): void {
     this.#control = control
+    assertMethod(this.#handler, 'onConnect')
     this.#handler.onConnect((reason) => control.abort(reason))
   }
 
   onResponseBegin(): void {
-    this.#handler.onResponseStarted?.()
+    assertMethod(this.#handler, 'onResponseStarted')
+    this.#handler.onResponseStarted!()
   }
 
   onHead({ statusCode, statusText, fields }: ResponseHead): void {
     // Exactly `false` pauses; for a 1xx it means nothing (undici client-h1).
+    assertMethod(this.#handler, 'onHeaders')
     const goOn = this.#handler.onHeaders(statusCode, fields.toRaw(), this.#resume, statusText)
     if (goOn === false && statusCode >= 200) this.#pause()
   }
 
   onData(chunk: Buffer): void {
+    assertMethod(this.#handler, 'onData')
     if (this.#handler.onData(chunk) === false) this.#pause()
   }
 
   onEnd(trailers: FieldSection): void {
+    assertMethod(this.#handler, 'onComplete')
     // The type says strings; undici passes, and its consumers take, Buffers.
     this.#handler.onComplete(trailers.toRaw() as unknown as string[])
   }
 
   onUpgrade({ statusCode, fields }: ResponseHead, socket: Duplex): void {
+    assertMethod(this.#handler, 'onUpgrade')
     this.#handler.onUpgrade(statusCode, fields.toRaw(), socket)
   }
 
   onError(error: unknown): void {
+    assertMethod(this.#handler, 'onError')
     this.#handler.onError(error as Error)
   }
 
   onBodySent(chunk: unknown): void {
-    this.#handler.onBodySent?.(chunk)
+    assertMethod(this.#handler, 'onBodySent')
+    this.#handler.onBodySent!(chunk)
   }
 
   onRequestSent(): void {
-    this.#handler.onRequestSent?.()
+    assertMethod(this.#handler, 'onRequestSent')
+    this.#handler.onRequestSent!()
   }
 
   #pause(): void {

@@ -24,6 +24,7 @@ export interface HeaderFields {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const LENGTHS = /^[0-9]+(?:[\t ]*,[\t ]*[0-9]+)*$/
 const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 /** RFC 9110 5.6.2. */
@@ -77,11 +78,7 @@ export function addHeader(fields: HeaderFields, name: unknown, input: unknown): 
       fields.host = value
       break
     case 'content-length':
-      if (fields.contentLength !== null) throw new InvalidArgumentError('duplicate content-length header')
-      if (typeof value !== 'string' || !/^[0-9]+$/.test(value)) {
-        throw new InvalidArgumentError('invalid content-length header')
-      }
-      fields.contentLength = Number.parseInt(value, 10)
+      addContentLength(fields, value)
       break
     case 'transfer-encoding':
     case 'keep-alive':
@@ -95,6 +92,22 @@ export function addHeader(fields: HeaderFields, name: unknown, input: unknown): 
     default:
       if (lower === 'content-type') fields.contentType ??= value
       fields.headers.push(key, value)
+  }
+}
+
+/**
+ * Several equal lengths are one (RFC 9110 8.6), be they in a list or in fields of their own: the built-in `fetch` of
+ * Node.js 20 and 22 makes `5, 5` of the caller's length and its own.
+ */
+function addContentLength(fields: HeaderFields, value: string | string[]): void {
+  const list = `${value}`
+  if (!LENGTHS.test(list)) throw new InvalidArgumentError('invalid content-length header')
+  for (const digits of list.split(',')) {
+    const length = Number.parseInt(digits, 10)
+    if (fields.contentLength !== null && fields.contentLength !== length) {
+      throw new InvalidArgumentError('duplicate content-length header')
+    }
+    fields.contentLength = length
   }
 }
 

@@ -254,7 +254,10 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#tracker.requestOver(this)
   }
 
-  /** Destroys the socket when nobody has taken it: the request was aborted, before this or by its handler within it. */
+  /**
+   * Destroys the socket when nobody has taken it: the request was aborted, before this or by its handler within it. What
+   * the handler throws is the socket's error, too (undici client-h1, onUpgrade): whoever has taken it hears of it.
+   */
   onUpgrade(head: ResponseHead, socket: Duplex): void {
     this.#leaveBody()
     this.#carrier = null
@@ -263,6 +266,7 @@ export class Request implements ExchangeControl, HeaderFields {
       if (!this.isOver) this.#context.runInAsyncScope(this.#port.onUpgrade, this.#port, head, socket)
     } catch (error) {
       this.fail(error)
+      socket.destroy(error as Error)
     }
     if (this.aborted) {
       // Within its callback, or before it: nobody has the socket.

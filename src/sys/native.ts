@@ -7,7 +7,6 @@
  *
  * Invariant: after a call that returned -1, `errno()` must be the very next call of the table.
  */
-import { createRequire } from 'node:module'
 
 type Koffi = typeof import('koffi').default
 
@@ -57,14 +56,48 @@ let nativeOnce: Native | undefined
 /**
  * Loads koffi and opens the running process as a library, once per thread.
  *
- * @throws whatever `require('koffi')` throws where koffi or its prebuilt binary is missing
+ * @throws where koffi or its prebuilt binary is missing
  */
 export function foreign(): Foreign {
   if (foreignOnce === undefined) {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi
+    const koffi = requireKoffi()
     foreignOnce = { koffi, process: koffi.load(null) }
   }
   return foreignOnce
+}
+
+/**
+ * Where koffi is looked for: beside this file, or beside the bundle that it has become part of. In one that is CommonJS
+ * `import.meta` is empty; in one of webpack's it names the machine where it was made; in an ES module there is no
+ * `__filename`, whatever `typeof` says there.
+ */
+const PLACES: readonly (() => string | undefined)[] = [() => __filename, () => import.meta.url, () => process.argv[1]]
+
+/**
+ * In a way that no bundler follows, for none could take the native code along: webpack knows `createRequire` by its
+ * import.
+ */
+function requireKoffi(): Koffi {
+  const { createRequire } = process.getBuiltinModule('node:module')
+  let failure: unknown
+  for (const place of PLACES) {
+    try {
+      const here = place()
+      if (here !== undefined) return createRequire(here)('koffi') as Koffi
+    } catch (error) {
+      // Of the places that are there the first counts.
+      if (!(error instanceof ReferenceError)) failure ??= error
+    }
+  }
+  throw notLoaded(failure as NodeJS.ErrnoException)
+}
+
+function notLoaded(cause: NodeJS.ErrnoException): Error {
+  const words =
+    `koffi cannot be loaded: ${cause.message.split('\n', 1)[0]}. Its native code, an optional dependency of its own, is ` +
+    'in no bundle: install it where the program runs, and mark it as external if it is bundled'
+  // The code tells whether it is worth another try.
+  return Object.assign(new Error(words, { cause }), cause.code === undefined ? {} : { code: cause.code })
 }
 
 /**

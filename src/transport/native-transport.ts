@@ -55,7 +55,7 @@ export class NativeTransport implements Transport {
     const connect = this.#connect
     if (connect !== null) {
       const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
-      return new StreamConnector(environment, target, () => connect, 0)
+      return new StreamConnector(environment, target, connect, 0)
     }
     if (target.protocol === 'https:') return new TlsConnector(this.#tcp, target, this.#secure)
     return new TcpConnector(this.#tcp, target)

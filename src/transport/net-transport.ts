@@ -1,9 +1,9 @@
 /** The same engine over ordinary sockets of Node's: nothing is recycled, and koffi is not loaded. */
-import { buildConnector } from 'undici'
 import { realClock } from '../reactor/clock.js'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
+import { buildConnector } from '../undici.js'
 import { Closings } from './closings.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
@@ -34,12 +34,19 @@ export class NetTransport implements Transport {
   connectorTo(target: Target): Connector {
     const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
     const connect = this.#connect
-    if (connect !== null) return new StreamConnector(environment, target, () => connect, 0)
-    const makeConnect = (): ConnectFunction => {
-      const options = target.protocol === 'https:' ? this.#secure.get() : this.#options
-      return buildConnector({ ...options, allowH2: false, timeout: 0 })
+    if (connect !== null) return new StreamConnector(environment, target, connect, 0)
+    let made: ConnectFunction | undefined
+    const makeAndConnect: ConnectFunction = (options, done) => {
+      made ??= this.#makeConnect(target)
+      return made(options, done)
     }
-    return new StreamConnector(environment, target, makeConnect, target.connectTimeout)
+    return new StreamConnector(environment, target, makeAndConnect, target.connectTimeout)
+  }
+
+  /** @throws for options that no context can be made of */
+  #makeConnect({ protocol }: Target): ConnectFunction {
+    const options = protocol === 'https:' ? this.#secure.get() : this.#options
+    return buildConnector({ ...options, allowH2: false, timeout: 0 })
   }
 
   /** Sockets of Node's are closed without waiting for anybody. */

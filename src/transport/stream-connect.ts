@@ -25,34 +25,25 @@ export interface StreamEnvironment {
 export class StreamConnector implements Connector {
   readonly #environment: StreamEnvironment
   readonly #target: Target
-  readonly #makeConnect: () => ConnectFunction
   readonly localAddress: string | undefined
-  connectFunction: ConnectFunction | undefined
+  readonly connectFunction: ConnectFunction
   readonly connectTimeout: number
 
   /**
-   * @param makeConnect is asked for the function once, when it is needed; what it throws fails the connection
+   * @param connect what it throws fails the connection
    * @param connectTimeout in milliseconds; 0: the function has its own
    */
-  constructor(
-    environment: StreamEnvironment,
-    target: Target,
-    makeConnect: () => ConnectFunction,
-    connectTimeout: number,
-  ) {
+  constructor(environment: StreamEnvironment, target: Target, connect: ConnectFunction, connectTimeout: number) {
     this.#environment = environment
     this.#target = target
     this.localAddress = target.localAddress
-    this.#makeConnect = makeConnect
+    this.connectFunction = connect
     this.connectTimeout = connectTimeout
   }
 
   connect(servername: string | null, listener: ConnectListener): Connecting {
     const connecting = new StreamConnect(this.#environment, this.#target, this.connectTimeout, listener)
-    connecting.start((done) => {
-      this.connectFunction ??= this.#makeConnect()
-      return this.connectFunction(connectParameters(this.#target, servername), done)
-    })
+    connecting.start((done) => this.connectFunction(connectParameters(this.#target, servername), done))
     return connecting
   }
 }

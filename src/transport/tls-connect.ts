@@ -3,8 +3,9 @@
  * `TLSSocket` above it: session cache, SNI, ALPN and verification are theirs.
  */
 import type { TLSSocket } from 'node:tls'
-import { buildConnector } from 'undici'
+import type { buildConnector as BuildConnector } from 'undici'
 import { connectTimeoutError } from '../errors.js'
+import { buildConnector } from '../undici.js'
 import type { Loan } from './loan.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
@@ -21,7 +22,7 @@ export class TlsConnector implements Connector {
   readonly connectFunction = undefined
   readonly connectTimeout: number
   /** It holds the cache of sessions, which is one origin's. */
-  #connect: buildConnector.connector | undefined
+  #connect: BuildConnector.connector | undefined
 
   constructor(tcp: Tcp, target: Target, secure: SecureOptions) {
     this.#tcp = tcp
@@ -44,7 +45,7 @@ export class TlsConnector implements Connector {
   }
 }
 
-type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
+type Handshake = (socket: Loan['socket'], done: BuildConnector.Callback) => TLSSocket | unknown
 
 class TlsConnect implements Connecting, TcpConnectListener {
   readonly #target: Target

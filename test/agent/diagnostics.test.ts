@@ -1,7 +1,7 @@
 /** undici's diagnostics channels: the same messages, in the same order among the callbacks, as of undici's Agent. */
 import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import type { Dispatcher } from 'undici'
+import { buildConnector, type Dispatcher } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { type Line, Transcript } from '../support/channels.js'
 import { dispatchers, expectNoDescriptorLeft, type MakeDispatcher } from '../support/dispatchers.js'
@@ -167,7 +167,13 @@ const scenes: [what: string, serve: (peer: RawPeer) => unknown, scene: Scene, na
   ['invalid options', answering(ok()), { options: { headers: { expect: 'x' } } }],
   ['an invalid origin', answering(ok()), { options: { origin: 'ftp://x' } }],
   ['an option for local addresses', answering(ok()), { make: { localAddress: '127.0.0.1' } }],
+  ['a connect function', answering(ok()), { make: { connect: buildConnector({}) }, times: 2 }],
+  ['a connect function that fails', answering(ok()), { make: { connect: failingConnect }, times: 2 }],
 ]
+
+function failingConnect(_options: buildConnector.Options, done: buildConnector.Callback): void {
+  process.nextTick(done, new Error('no way'), null)
+}
 
 async function* failingChunks(): AsyncGenerator<Buffer> {
   yield Buffer.from('a')

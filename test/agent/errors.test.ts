@@ -82,11 +82,6 @@ const failures: [what: string, answer: Answer, end: Event][] = [
     parserError('HPE_INVALID_HEADER_TOKEN', 'Invalid header field char'),
   ],
   [
-    '100 Continue that nobody asked for',
-    bytesThenFin(`HTTP/1.1 100 Continue\r\n\r\n${ok()}`),
-    socketError('bad response'),
-  ],
-  [
     '101 that nobody asked for',
     bytesThenFin('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
     socketError('bad upgrade'),

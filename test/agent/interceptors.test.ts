@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { cacheStores, type Dispatcher, fetch, interceptors, RetryAgent, request } from 'undici'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { undiciMajor } from '../../build/undici-under-test.js'
 import { dispatchers, expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { listenDuringTest } from '../support/local-server.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
@@ -249,6 +250,13 @@ describe.each(dispatchers)('%s with', (_name, make) => {
       const dispatcher = make().compose(dns({ lookup }))
       await expect(request('http://name.test/', { dispatcher })).rejects.toMatchObject({ code: 'ENOTFOUND' })
     })
+  })
+
+  it('composes the cache interceptor before redirect as undici does: not with undici 8.13', () => {
+    const compose = (): Dispatcher => make().compose(interceptors.cache(), interceptors.redirect())
+    if (undiciMajor === 7) expect(compose).not.toThrow()
+    else expect(compose).toThrow('the cache interceptor must be composed after the redirect interceptor')
+    expect(() => make().compose(interceptors.redirect(), interceptors.cache())).not.toThrow()
   })
 
   describe('the cache interceptor', () => {

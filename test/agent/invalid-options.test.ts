@@ -55,6 +55,8 @@ describe('the constructor', () => {
     ['connections', -1, 'invalid connections'],
     ['maxOrigins', 0, 'maxOrigins must be a number greater than 0'],
     ['recycle', 'sometimes', "recycle must be 'dissolve', 'graceful' or 'off'"],
+    ['pipelining', -1, 'invalid pipelining'],
+    ['pipelining', Number.NEGATIVE_INFINITY, 'invalid pipelining'],
     ['maxIdleSockets', -1, 'maxIdleSockets must be a positive integer or zero'],
     ['transport', 'tcp', "transport must be 'native' or 'net'"],
     ['factory', () => {}, "unsupported factory, give RecyclingPool to the factory of undici's Agent instead"],
@@ -108,7 +110,7 @@ const invalid: [what: string, options: Record<string, unknown>][] = [
   ['a host with CR LF', { headers: { host: 'a\r\nb: c' } }],
   ['two hosts', { headers: ['host', 'a', 'Host', 'b'] }],
   ['a content-length that is no number', { headers: { 'content-length': 'x' } }],
-  ['two content-lengths', { headers: ['content-length', '1', 'content-length', '1'] }],
+  ['two content-lengths that differ', { headers: ['content-length', '1', 'content-length', '2'] }],
   ['transfer-encoding', { headers: { 'Transfer-Encoding': 'chunked' } }],
   ['keep-alive', { headers: { 'keep-alive': 'timeout=1' } }],
   ['upgrade as a header', { headers: { upgrade: 'x' } }],
@@ -119,6 +121,8 @@ const invalid: [what: string, options: Record<string, unknown>][] = [
 ]
 
 describe.each(dispatchers)('dispatch of %s', (name, make) => {
+  // As undici 8.13: no 'drain' follows a request that has failed within dispatch().
+  const isAccepted = name === 'RecyclingAgent' || undiciMajor === 8
   it.each(invalid)("refuses %s with undici's words, and sends nothing", async (_what, options) => {
     const { origin, peers } = await rawServer(answering(ok()))
     for (const style of styles) {
@@ -144,7 +148,7 @@ describe.each(dispatchers)('dispatch of %s', (name, make) => {
     ['an origin of another protocol', { origin: 'ftp://a.test' }],
   ])('refuses %s', (_what, options) => {
     const { handler, events } = recording('legacy')
-    expect(make().dispatch({ path: '/', method: 'GET', ...options } as never, handler)).toBe(false)
+    expect(make().dispatch({ path: '/', method: 'GET', ...options } as never, handler)).toBe(isAccepted)
     expect(events).toMatchObject([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', expect.any(String)]])
   })
 
@@ -154,7 +158,7 @@ describe.each(dispatchers)('dispatch of %s', (name, make) => {
       thrownBy(() => agent.dispatch({ origin: 'http://a.test', path: '/', method: 'GET' }, handler as never)),
     ).toEqual(['InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'handler must be an object'])
     const { handler: good, events } = recording('legacy')
-    expect(agent.dispatch(null as never, good)).toBe(false)
+    expect(agent.dispatch(null as never, good)).toBe(isAccepted)
     expect(events).toEqual([['error', 'InvalidArgumentError', 'UND_ERR_INVALID_ARG', 'opts must be an object.']])
   })
 

@@ -1,4 +1,5 @@
 /** Limits of what is received, of what one connection carries, and of how many there are. */
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { undiciMajor } from '../../build/undici-under-test.js'
 import type { RecyclingAgentOptions } from '../../src/index.js'
@@ -112,6 +113,27 @@ describe.each(dispatchers)('%s', (name, make) => {
       server.write(ok(`${i}`))
     }
     for (const [i, { done }] of recordings.entries()) expect((await done).at(-2)).toEqual(['data', `${i}`])
+  })
+
+  it.each<[pipelining: unknown, atOnce: number]>([
+    [true, 1],
+    [false, 1],
+    [Number.NaN, 1],
+    ['2', 2],
+    [Number.POSITIVE_INFINITY, 5],
+  ])('takes pipelining %s, and writes %d requests at once', async (pipelining, most) => {
+    // undici's Agent copies its options as JSON, where Infinity becomes null: the default.
+    const atOnce = name !== 'RecyclingAgent' && pipelining === Number.POSITIVE_INFINITY ? 1 : most
+    const { origin, peer } = await rawServer(() => {})
+    const agent = make({ connections: 1, pipelining: pipelining as number })
+    for (let i = 0; i < 5; i++) {
+      agent.dispatch({ origin, path: '/', method: 'GET', blocking: false }, recording('new').handler)
+    }
+    const server = await peer(0)
+    await server.received(new RegExp(`(GET .*\\r\\n\\r\\n){${atOnce}}$`, 's'))
+    await setImmediate()
+    expect(server.pending.match(/^GET /gm)).toHaveLength(atOnce)
+    await agent.destroy()
   })
 
   it('fails the first of a pipeline with its connection, and sends the others again', async () => {

@@ -25,7 +25,6 @@ it.each(['undici', 'fetch'])(
       }),
     )
     const name = section.toUpperCase()
-    // Node's own undici prints them in its words, too, when it is loaded.
     const words = [
       `${name}: connecting to 127.0.0.1:${port}:${port} using http:undefined`,
       `${name}: connected to 127.0.0.1:${port}:${port} using http:h1`,
@@ -37,6 +36,7 @@ it.each(['undici', 'fetch'])(
       `${name}: request to GET http://127.0.0.1:1/ errored - connect ECONNREFUSED 127.0.0.1:1`,
     ]
     expect(expected).toEqual(expect.arrayContaining(words))
-    expect(seen).toEqual(expected)
+    // Node's own undici prints them in its words, too, when npm's has loaded it.
+    expect(seen).toEqual(words)
   },
 )

@@ -81,6 +81,16 @@ describe.each(undicis)('setGlobalDispatcher of %s', (_name, undici) => {
   })
 })
 
+describe.each(fetches)('%s', (_name, fetch) => {
+  // The built-in one of Node.js 20 and 22 adds its own length to it: 4, 4.
+  it('takes a content-length of the caller', async () => {
+    const { origin, peer } = await rawServer(echo)
+    const init = { method: 'POST', body: 'sent', headers: { 'Content-Length': '4' }, dispatcher: recyclingAgent() }
+    expect(await (await fetch(origin, init)).text()).toBe('POST sent')
+    expect((await peer(0)).requests[0]!.fields['content-length']).toBe('4')
+  })
+})
+
 describe.each(undicis)('the functions of %s', (_name, undici) => {
   it.each([
     ['request', readRequest],
@@ -210,7 +220,7 @@ describe('dispatch', () => {
       onInfo() {},
       responseHeaders: 'raw',
       highWaterMark: 1,
-      dispatcher: null,
+      dispatcher: recyclingAgent(),
       context: {},
       maxRedirections: 0,
     }

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { createServer, TLSSocket } from 'node:tls'
 import { buildConnector, connect, upgrade } from 'undici'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE, TCP_NODELAY } from '../../src/sys/constants.js'
 import { native } from '../../src/sys/native.js'
 import { Program } from '../support/child.js'
@@ -289,18 +289,40 @@ describe.each(cases)('%s with a handler of the %s kind', (name, style, make) => 
     taken.destroy()
   })
 
-  it('destroys the socket when its callback throws, and tells the error callback', async () => {
+  it('destroys the socket with what its callback throws, and tells the error callback', async () => {
     const { origin, peer } = await rawServer(agreeing())
     const thrown = new Error('not now')
-    const recorded = upgradeRecording(style, () => {
-      throw thrown
-    })
+    const order: unknown[] = []
+    const recorded = upgradeRecording(
+      style,
+      (socket) => {
+        socket.on('error', (error) => order.push(error)).on('close', () => order.push('closed'))
+        throw thrown
+      },
+      { error: () => order.push('error callback') },
+    )
     const agent = make()
     agent.dispatch({ origin, ...UPGRADE }, recorded.handler)
     const taken = await recorded.socket
     await recorded.done
     expect(recorded.error).toBe(thrown)
     expect(taken.destroyed).toBe(true)
+    await (await peer(0)).ended()
+    await vi.waitUntil(() => order.includes('closed'))
+    expect(order).toEqual(['error callback', thrown, 'closed'])
+    await agent.close()
+  })
+
+  it('survives a callback that throws and has left the socket to itself', async () => {
+    const { origin, peer } = await rawServer(agreeing())
+    const recorded = upgradeRecording(style, () => {
+      throw new Error('not now')
+    })
+    const agent = make()
+    agent.dispatch({ origin, ...UPGRADE }, recorded.handler)
+    const taken = await recorded.socket
+    if (!taken.closed) await once(taken, 'close').catch(() => {})
+    expect(taken.closed).toBe(true)
     await (await peer(0)).ended()
     await agent.close()
   })

@@ -10,6 +10,7 @@ import type { RawPeer } from '../support/raw-server.js'
 const HEAD = 'HTTP/1.1 200 OK\r\n'
 const CHUNKED = `${HEAD}transfer-encoding: chunked\r\n\r\n`
 const HINTS = 'HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n'
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 const MiB = 1 << 20
 
 /** Says `start`, then `more` for as long as anybody reads. */
@@ -92,6 +93,13 @@ describe.each(arms)('%s', (_name, options) => {
     const agent = peer.agent({ ...options, maxResponseSize: MiB })
     const outcome = await peer.meet(agent, behaviour)
     expect(inWords({ ...outcome, body: outcome.body.length > 2 ? '' : outcome.body })).toBe(answer)
+    await peer.expectRecovered(agent)
+  })
+
+  it('an endless series of 100, which are no sign of life, is bounded by headersTimeout', async () => {
+    const peer = await laboratory()
+    const agent = peer.agent({ ...options, headersTimeout: 150 })
+    expect(inWords(await peer.meet(agent, withoutEnd('', CONTINUE)))).toBe('! Headers Timeout Error')
     await peer.expectRecovered(agent)
   })
 

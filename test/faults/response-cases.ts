@@ -211,7 +211,13 @@ const connections: ResponseCase[] = [
     { requests: 2, undici: '204 ! length mismatch | ! no second connection' },
   ],
   ['205 with a body', `${lines('HTTP/1.1 205 Reset', 'Content-Length: 2', '')}ok`, '205 "ok" end'],
-  ['100 first', `${lines('HTTP/1.1 100 Continue', '')}${next}`, '! bad response'],
+  ['100 first', `${lines('HTTP/1.1 100 Continue', '')}${next}`, '200 "next" end', { undici: '! bad response' }],
+  [
+    '100 and 103 by turns',
+    `${lines('HTTP/1.1 100 Continue', '')}${lines('HTTP/1.1 103 X', '')}`.repeat(3) + next,
+    '103 103 103 200 "next" end',
+    { undici: '! bad response' },
+  ],
   ['103 first', `${lines('HTTP/1.1 103 Early Hints', 'Link: </a>', '')}${next}`, '103 200 "next" end'],
   ['103 with a length', `${lines('HTTP/1.1 103 Early Hints', 'Content-Length: 5', '')}${next}`, '103 200 "next" end'],
   [

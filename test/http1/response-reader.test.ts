@@ -338,9 +338,34 @@ const cases: Case[] = [
     }
   }),
   {
-    name: 'refuses 100, since no request expects it (RFC 9110 15.2.1)',
+    name: 'reads over 100, which no request expects (RFC 9110 15.2.1)',
     text: head('HTTP/1.1 100 Continue') + head('HTTP/1.1 200 OK', 'content-length: 0'),
-    entries: [begin, badResponse],
+    entries: [begin, begin, headOf({ 'content-length': '0' }, sized(0)), end()],
+  },
+  {
+    name: 'reads over several 100 with fields and lengths, and among other 1xx',
+    text:
+      head('HTTP/1.1 100', 'content-length: 3') +
+      head('HTTP/1.1 103 Bye', 'a: b') +
+      head('HTTP/1.0 100 X', 'transfer-encoding: chunked') +
+      head('HTTP/1.1 100 X', 'connection: close') +
+      head('HTTP/1.1 200 OK', 'content-length: 0'),
+    entries: [
+      begin,
+      begin,
+      { event: 'informational', status: 103, text: 'Bye', fields: { a: 'b' } },
+      begin,
+      begin,
+      begin,
+      headOf({ 'content-length': '0' }, sized(0)),
+      end(),
+    ],
+  },
+  {
+    name: 'reads over 100 before the answer to CONNECT',
+    request: CONNECT,
+    text: `${head('HTTP/1.1 100 Continue')}${head('HTTP/1.1 200 OK')}rest`,
+    entries: [begin, begin, { event: 'tunnel', status: 200, text: 'OK', fields: {}, rest: 'rest' }],
     isDelimited: false,
   },
   {

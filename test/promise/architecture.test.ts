@@ -13,14 +13,26 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   install: ['agent', 'errors'],
   agent: ['dispatcher-base', 'dispatcher-core', 'options', 'pool', 'socket-pool'],
   'recycling-pool': ['dispatcher-base', 'dispatcher-core', 'undici-members', 'options', 'pool', 'socket-pool'],
-  'undici-members': ['pool'],
-  'dispatcher-base': ['dispatcher-core', 'options', 'errors', 'sys'],
-  'dispatcher-core': ['options', 'pool', 'request', 'transport', 'errors', 'socket-pool', 'sys'],
+  'undici-members': ['pool', 'undici'],
+  'dispatcher-base': ['dispatcher-core', 'options', 'errors', 'undici', 'sys'],
+  'dispatcher-core': [
+    'options',
+    'pool',
+    'request',
+    'transport',
+    'errors',
+    'socket-pool',
+    'sys',
+    'announcements',
+    'reactor',
+  ],
+  announcements: ['pool', 'errors', 'reactor'],
   options: ['pool', 'request', 'transport', 'errors', 'socket-pool'],
   pool: ['structures', 'request', 'transport', 'diagnostics', 'errors', 'http1', 'reactor', 'socket-pool', 'sys'],
   request: ['transport', 'diagnostics', 'errors', 'http1', 'reactor'],
-  transport: ['structures', 'errors', 'reactor', 'socket-pool', 'sys'],
-  errors: ['http1'],
+  transport: ['structures', 'errors', 'undici', 'reactor', 'socket-pool', 'sys'],
+  errors: ['http1', 'undici'],
+  undici: [],
   diagnostics: [],
   http1: ['structures'],
   reactor: ['structures', 'socket-pool', 'sys'],
@@ -120,6 +132,17 @@ describe('imports', () => {
 
   it('of diagnostics are node:diagnostics_channel: it knows no request', () => {
     expect(inLayer('diagnostics').flatMap(({ external }) => external)).toEqual(['node:diagnostics_channel'])
+  })
+
+  it('of undici are types, but for those of undici.ts: its index makes its own Agent the global one', () => {
+    const others = modules.filter(({ path }) => path !== 'undici.ts')
+    const values = others.filter(({ text }) => /^import (?!type)[^'"]*['"]undici/m.test(text))
+    expect(values.map(({ path }) => path)).toEqual([])
+    expect(inLayer('undici')[0]!.text).not.toMatch(/^import (?!type)[^'"]*['"]undici['"]/m)
+  })
+
+  it('are not of node:http: as an ES module it loads the undici of Node.js', () => {
+    expect(modules.filter(({ external }) => external.includes('node:http')).map(({ path }) => path)).toEqual([])
   })
 
   it('name koffi in sys/ only', () => {

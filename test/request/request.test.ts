@@ -45,7 +45,7 @@ function upgrading({ onUpgrade = () => {} }: Scene = {}) {
   const options = { path: '/', method: 'GET' as const, upgrade: 'websocket' }
   const request = new Request('http://a.test', 'http:', options, handler, tracker)
   request.start(carrier)
-  const socket = new Duplex({ read() {}, write() {} })
+  const socket = new Duplex({ read() {}, write() {} }).on('error', (error) => told.push(`socket: ${error.message}`))
   request.onUpgrade(head, socket)
   return { request, socket, told }
 }
@@ -69,10 +69,12 @@ describe('a request that asks for an upgrade', () => {
         },
       },
     ],
-  ])('fails once, and its socket is destroyed, when the callback %s', (_what, scene) => {
+  ])('fails once, and its socket is destroyed, when the callback %s', async (what, scene) => {
     const { request, socket, told } = upgrading(scene)
-    expect(told).toEqual([['headers', 101, []], 'upgrade 101', ['error', 'no'], 'no', 'over'])
     expect([request.completed, request.aborted, socket.destroyed]).toEqual([false, true, true])
+    await new Promise((resolve) => socket.on('close', resolve))
+    const thrown = { throws: ['socket: no'], aborts: [], 'aborts and throws': ['socket: not told'] }[what]
+    expect(told).toEqual([['headers', 101, []], 'upgrade 101', ['error', 'no'], 'no', 'over', ...thrown!])
   })
 })
 

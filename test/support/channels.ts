@@ -101,6 +101,7 @@ export class Transcript {
   readonly lines: Line[] = []
   readonly #requests: unknown[] = []
   readonly #sockets: unknown[] = []
+  readonly #announced: unknown[] = []
 
   /** Begins to write down; ends with the test, or with {@link end}. */
   readonly end: () => void
@@ -125,7 +126,8 @@ export class Transcript {
     if ('chunk' in message) line.push(chunkText(chunk))
     if ('error' in message) line.push(...describeError(error))
     if (headers) line.push(headers)
-    if (connectParams) line.push(connectParams, typeof connector)
+    if (name === 'undici:client:beforeConnect') this.#announced.push(connector)
+    if (connectParams) line.push(connectParams, typeof connector, this.#announced.includes(connector))
     if (socket) line.push(`socket ${number(this.#sockets, socket)}`, describeSocket(socket))
     line.push(Object.keys(message))
     return line

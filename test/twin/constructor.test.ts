@@ -70,7 +70,7 @@ const VALID: Record<string, unknown[]> = {
   autoSelectFamily: [true, false, null, undefined],
   autoSelectFamilyAttemptTimeout: [null, 100],
   allowH2: [true, false, null],
-  pipelining: [null, 0, 1, 2],
+  pipelining: [null, 0, 1, 2, 1.5, true, false, '2', '', 'x', Number.NaN, Number.POSITIVE_INFINITY],
   strictContentLength: [null, true, false],
   clientTtl: [null, 0, 1000],
   webSocket: [undefined, {}],

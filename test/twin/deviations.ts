@@ -37,6 +37,13 @@ export const EVERYWHERE = {
     apply: (entry: Entry): Entry =>
       entry[3] === 'ERR_INVALID_ARG_TYPE' ? (entry.with(4, 'any words') as Entry) : entry,
   },
+  refusedAtOnce: {
+    reason: "For a request that fails within dispatch() it returns true, as in undici 8.13: no 'drain' follows",
+    apply: (entry: Entry, at: number, entries: readonly Entry[]): Entry =>
+      entry[1] === 'returned' && entries.slice(0, at).some(([who, what]) => who === entry[0] && what === 'error')
+        ? (entry.with(2, true) as Entry)
+        : entry,
+  },
   splitReason: {
     reason: 'Of a reason phrase that comes in pieces undici tells only the last one; we tell it whole',
     apply: (entry: Entry): Entry => (entry[1] === 'head' ? (entry.with(4, 'any phrase') as Entry) : entry),
@@ -64,12 +71,6 @@ const closedForNothing = {
 const toldAfterwards = {
   reason: 'Nothing is told after the error callback; undici goes on to tell that the request was sent',
   undicis: [['a', 'requestSent']],
-} satisfies Omit<Deviation, 'scenario'>
-
-const lostInPool = {
-  reason: "What undici's Client returns for a request that it refuses is lost in its Pool",
-  undicis: [['a', 'returned', true]],
-  ours: [['a', 'returned', false]],
 } satisfies Omit<Deviation, 'scenario'>
 
 const refused = (message: string, reason: string): Omit<Deviation, 'scenario'> => ({
@@ -180,10 +181,24 @@ export const DEVIATIONS: Deviation[] = [
     undicis: [['b', 'returned', false]],
     ours: [['b', 'returned', false]],
   },
-  { scenario: 'what a Pool returns for a bad path', ...lostInPool },
-  { scenario: 'what a Pool returns for bad headers', ...lostInPool },
+  { scenario: /^content-length (twice|in a list|in an array), equal$/, reason: 'Equal lengths are one (RFC 9110 8.6)' },
+  {
+    scenario: /^100( with a content-length)?$/,
+    reason: 'A 100 that nobody expects is read over (RFC 9110 15.2.1); for undici it is an error',
+  },
+  {
+    scenario: 'of 100 Continue has undici\u2019s properties',
+    reason: 'A 100 that nobody expects is read over (RFC 9110 15.2.1): what fails is the FIN behind it',
+  },
   { scenario: 'in the bodySent callback goes to the error callback', ...toldAfterwards },
   { scenario: 'in the bodySent callback is passed on, no Error as it is', ...toldAfterwards },
+  {
+    scenario: 'is none before there is a connection',
+    undici: 7,
+    reason: "For a request that fails within dispatch() it returns true, as in undici 8.13: no 'drain' follows",
+    undicis: [['a', 'returned', false]],
+    ours: [['a', 'returned', true]],
+  },
   { scenario: /^(without|with|twice) .*in the start callback( is once)?$/, ...closedForNothing },
   ...(['new', 'legacy'] as const).map(
     (style): Deviation => ({

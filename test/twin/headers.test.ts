@@ -132,7 +132,7 @@ describe('the field', () => {
     ['host as an array', { host: ['a', 'b'] }],
     ['host as an array of one', { host: ['a'] }],
     ['host that is no value', { host: 'a\nb' }],
-    ['content-length twice', ['content-length', '0', 'Content-Length', '0']],
+    ['content-length twice, different', ['content-length', '0', 'Content-Length', '1']],
     ['content-length with a sign', { 'content-length': '+5' }],
     ['content-length with blanks', { 'content-length': ' 5 ' }],
     ['content-length with letters', { 'content-length': '5x' }],
@@ -140,7 +140,8 @@ describe('the field', () => {
     ['content-length, empty', { 'content-length': '' }],
     ['content-length, negative', { 'content-length': -1 }],
     ['content-length with a fraction', { 'content-length': 1.5 }],
-    ['content-length as an array', { 'content-length': ['5'] }],
+    ['content-length as an array of nothing', { 'content-length': [] }],
+    ['content-length in a list with something else', { 'content-length': '5, x' }],
     ['transfer-encoding', { 'transfer-encoding': 'chunked' }],
     ['Transfer-Encoding in another case', { 'Transfer-Encoding': 'identity' }],
     ['keep-alive', { 'keep-alive': 'timeout=5' }],
@@ -155,6 +156,15 @@ describe('the field', () => {
     ['content-type as an object', { 'content-type': {} }],
   ]
   for (const [what, headers] of refusals) twin(`refused: ${what}`, refused({ headers }))
+
+  const lengths: [string, unknown][] = [
+    ['twice, equal', ['content-length', '1', 'Content-Length', '1']],
+    ['in a list, equal', { 'content-length': '1, 1' }],
+    ['in an array, equal', { 'content-length': ['1', '1'] }],
+  ]
+  for (const [what, headers] of lengths) {
+    twin(`content-length ${what}`, exchange({ bytes: ok() }, { request: { method: 'POST', body: 'x', headers } }))
+  }
 })
 
 describe('generated', () => {

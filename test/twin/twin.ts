@@ -182,6 +182,7 @@ const silenced: readonly string[] = EVERYWHERE.sentCallbacks.silenced
 /** Makes the transcripts of a pair comparable where they differ everywhere. */
 function comparable(log: Entry[], style: Style, { free, abandons, wire = true }: Settings): Entry[] {
   let entries = log.map(EVERYWHERE.parserCode.apply).map(EVERYWHERE.nodesWords.apply)
+  if (undiciMajor === 7) entries = entries.map(EVERYWHERE.refusedAtOnce.apply)
   if (undiciMajor === 7 && style === 'new') entries = entries.filter(([, what]) => !silenced.includes(what))
   // undici 8 refuses legacy handlers: ours are compared to what it tells a new one.
   if (undiciMajor === 8 && style === 'legacy') entries = entries.filter(([, what]) => !NEW_ONLY.includes(what))
