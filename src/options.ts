@@ -110,6 +110,13 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
    * @default that of Node.js, `net.getDefaultAutoSelectFamilyAttemptTimeout()`
    */
   autoSelectFamilyAttemptTimeout?: number
+  /**
+   * For how long what the system's resolver says of a name is remembered, in milliseconds. 0: not at all; those who ask at
+   * the same time share the answer nevertheless. What a `lookup` of `connect` says is neither shared nor remembered.
+   *
+   * @default 1000
+   */
+  dnsTtl?: number
   /** How many TLS sessions are kept for each origin, so that they can be resumed. 0: none. @default 100 */
   maxCachedSessions?: number
   /**
@@ -191,6 +198,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ],
   ['maxResponseSize', isIntegerFrom(-1), 'maxResponseSize must be a positive number'],
   ['autoSelectFamilyAttemptTimeout', isIntegerFrom(-1), 'autoSelectFamilyAttemptTimeout must be a positive number'],
+  ['dnsTtl', (value) => isNumber(value) && value >= 0, 'invalid dnsTtl'],
   ['maxCachedSessions', isIntegerFrom(0), 'maxCachedSessions must be a positive integer or zero'],
   ['allowH2', isBoolean, 'allowH2 must be a valid boolean value'],
   // Of no effect here, where HTTP/2 is not spoken, but not to be taken for something else either.
@@ -255,6 +263,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     transport: options.transport,
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
+    dnsTtl: options.dnsTtl ?? 1000,
     connections: options.connections || Number.POSITIVE_INFINITY,
     pipelining: options.pipelining ?? 1,
     headersTimeout: options.headersTimeout ?? 300_000,

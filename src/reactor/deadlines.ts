@@ -45,6 +45,8 @@ export class Deadline extends Link<Deadline> {
 
 /** The deadlines of one scheduler. */
 export class Deadlines {
+  /** By how much the deadline that is expiring was missed, in milliseconds: not at all, unless the event loop was blocked. */
+  lateness = 0
   readonly #scheduler: Scheduler
   readonly #lists = new Map<number, DeadlineList>()
 
@@ -65,7 +67,7 @@ export class Deadlines {
   }
 
   #addList(durationMs: number): DeadlineList {
-    const list = new DeadlineList(durationMs, this.#scheduler, () => this.#lists.delete(durationMs))
+    const list = new DeadlineList(durationMs, this, this.#scheduler, () => this.#lists.delete(durationMs))
     this.#lists.set(durationMs, list)
     return list
   }
@@ -73,6 +75,7 @@ export class Deadlines {
 
 class DeadlineList extends LinkedList<Deadline> implements Task {
   readonly #durationMs: number
+  readonly #deadlines: Deadlines
   readonly #scheduler: Scheduler
   readonly #onEmpty: () => void
   /** Stands for the timer that is armed; a timer that was given up on has another token. */
@@ -84,9 +87,10 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
   /** A timer fired, so this time has come, whatever the clock says: under a fake clock it may say otherwise. */
   #horizon = 0
 
-  constructor(durationMs: number, scheduler: Scheduler, onEmpty: () => void) {
+  constructor(durationMs: number, deadlines: Deadlines, scheduler: Scheduler, onEmpty: () => void) {
     super()
     this.#durationMs = durationMs
+    this.#deadlines = deadlines
     this.#scheduler = scheduler
     this.#onEmpty = onEmpty
   }
@@ -104,6 +108,7 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
     const horizon = this.#horizon + RESOLUTION_MS
     for (let deadline = this.first; deadline !== null && deadline.due < horizon; deadline = this.first) {
       this.remove(deadline)
+      this.#deadlines.lateness = Math.max(0, this.#horizon - deadline.due)
       try {
         deadline.owner.onDeadline(deadline)
       } catch (error) {

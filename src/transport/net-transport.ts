@@ -1,9 +1,10 @@
 /** The same engine over ordinary sockets of Node's: nothing is recycled, and koffi is not loaded. */
-import { buildConnector } from 'undici'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
 import { Closings } from './closings.js'
+import type { Names } from './names.js'
+import { netConnector } from './net-connect.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
 import { Streams } from './streams.js'
@@ -14,12 +15,17 @@ export class NetTransport implements Transport {
   readonly deadlines = new Deadlines(this.scheduler)
   readonly #closings = new Closings()
   readonly #streams = new Streams(this.#closings)
+  readonly #names: Names
   readonly #connect: ConnectFunction | null
   readonly #options: ConnectOptions
   readonly #secure: SecureOptions
 
-  /** @param connect a user's function, or `null` */
-  constructor(connect: ConnectFunction | null, connectOptions: ConnectOptions) {
+  /**
+   * @param names of this transport alone
+   * @param connect a user's function, or `null`
+   */
+  constructor(names: Names, connect: ConnectFunction | null, connectOptions: ConnectOptions) {
+    this.#names = names
     this.#connect = connect
     this.#options = connectOptions
     this.#secure = new SecureOptions(connectOptions)
@@ -30,12 +36,13 @@ export class NetTransport implements Transport {
   }
 
   connectorTo(target: Target): Connector {
-    const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
+    const { scheduler, deadlines } = this
+    const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
     const connect = this.#connect
     if (connect !== null) return new StreamConnector(environment, target, () => connect, 0)
     const makeConnect = (): ConnectFunction => {
       const options = target.protocol === 'https:' ? this.#secure.get() : this.#options
-      return buildConnector({ ...options, allowH2: false, timeout: 0 })
+      return netConnector(target, this.#names, options)
     }
     return new StreamConnector(environment, target, makeConnect, target.connectTimeout)
   }
