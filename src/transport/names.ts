@@ -8,6 +8,7 @@
 import dns, { type LookupAddress, type LookupOptions } from 'node:dns'
 import { queueMicrotask } from '../reactor/real-timers.js'
 import { inRootContext, throwLater } from '../reactor/scheduler.js'
+import { addressesIn } from './addresses.js'
 
 /** How many answers are remembered; the oldest goes first. */
 const MOST_ANSWERS = 1024
@@ -77,7 +78,8 @@ export class Names {
     this.#lookups.set(key, lookup)
     const done = (error: NodeJS.ErrnoException | null, address: Answer['address'], family?: number): void => {
       if (this.#lookups.get(key) === lookup) this.#lookups.delete(key)
-      if (error) return tell(lookup, error, null)
+      const objection = error || objectionTo(address, family)
+      if (objection) return tell(lookup, objection, null)
       const answer = { question, address, family, at: performance.now() }
       if (lookup.askers.length > 0) this.#remember(answer)
       tell(lookup, null, answer)
@@ -113,10 +115,13 @@ export class Names {
   readonly lookup = (
     hostname: string,
     options: LookupOptions,
-    callback: (error: NodeJS.ErrnoException | null, address: Answer['address'], family?: number) => void,
+    callback: (error: NodeJS.ErrnoException | null, address?: Answer['address'], family?: number) => void,
   ): void => {
     const question = new Question(hostname, options)
-    const tell: Asker = (error, answer) => callback(error, answer?.address ?? [], answer?.family)
+    const tell: Asker = (error, answer) => {
+      if (answer === null) callback(error)
+      else callback(null, answer.address, answer.family)
+    }
     const remembered = this.recall(question)
     if (remembered === null) this.ask(question, tell)
     else queueMicrotask(() => inRootContext(() => tell(null, remembered)))
@@ -129,6 +134,16 @@ export class Names {
     this.#answers.delete(key)
     if (this.#answers.size >= MOST_ANSWERS) this.#answers.delete(this.#answers.keys().next().value!)
     this.#answers.set(key, answer)
+  }
+}
+
+/** An answer that says no address is an error: to Node's net it would be an exception. */
+function objectionTo(address: Answer['address'], family: number | undefined): Error | null {
+  try {
+    addressesIn(address, family)
+    return null
+  } catch (error) {
+    return error as Error
   }
 }
 

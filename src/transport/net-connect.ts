@@ -12,7 +12,7 @@ import type { ConnectFunction, ConnectOptions, Target } from './transport.js'
 /** @throws for options that no context can be made of */
 export function netConnector(target: Target, names: Names, options: ConnectOptions): ConnectFunction {
   const { hostname, port, lookup = names.lookup } = target
-  const connect = buildConnector({ ...options, lookup, allowH2: false, timeout: 0 } as buildConnector.BuildOptions)
+  const connect = buildConnector({ ...options, lookup, allowH2: false, timeout: 0 } as ConnectOptions)
   if (target.lookup !== undefined) {
     return (parameters, callback) =>
       connect(parameters, (error, socket) => callback(told(error, hostname, port) as null, socket as Socket))

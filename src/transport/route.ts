@@ -105,15 +105,9 @@ export class Route {
 
   #peersIn(answer: Answer): readonly Peer[] {
     if (answer === this.#answer) return this.#peers
-    try {
-      const peers = this.#peersAt(answer.address, answer.family)
-      this.#answer = answer
-      return this.#keep(peers)
-    } catch (error) {
-      // An answer that says nothing is no better than an error, which is not remembered either.
-      this.#names.forget(answer)
-      throw error
-    }
+    const peers = this.#peersAt(answer.address, answer.family)
+    this.#answer = answer
+    return this.#keep(peers)
   }
 
   #peersAt(answer: Answer['address'], family: number | undefined): readonly Peer[] {
