@@ -78,7 +78,7 @@ export class Overtime implements Task, DeadlineOwner {
 
   run(): void {
     if (this.#attempt.isOver) return
-    if (this.#turnsLeft-- > 0) this.#scheduler.later(this)
+    if (--this.#turnsLeft > 0) this.#scheduler.later(this)
     else this.#attempt.timeOut()
   }
 }

@@ -241,10 +241,6 @@ it('answers net.connect as dns.lookup does, and later when it knows the answer',
   const error = notFound()
   asked[1]!.answer(error, [])
   await failing
-  expect(calls).toEqual([
-    [null, '127.0.0.1', 4],
-    [null, '127.0.0.1', 4],
-    [error],
-  ])
+  expect(calls).toEqual([[null, '127.0.0.1', 4], [null, '127.0.0.1', 4], [error]])
   expect(asked).toHaveLength(2)
 })
