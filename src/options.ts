@@ -104,8 +104,8 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /** Whether all addresses of a name are tried (RFC 8305). @default that of Node.js, `net.getDefaultAutoSelectFamily()` */
   autoSelectFamily?: boolean
   /**
-   * How long the connection to one of several addresses may take before the next is tried, in milliseconds, at least 10.
-   * Given together with `autoSelectFamily`.
+   * How long the connection to one of several addresses may take before the next is tried beside it, in milliseconds, at
+   * least 10; with `transport: 'net'` it is given up then. Given together with `autoSelectFamily`.
    *
    * @default that of Node.js, `net.getDefaultAutoSelectFamilyAttemptTimeout()`
    */

@@ -120,6 +120,17 @@ describe.each(transports)('names, over %s', (transport) => {
     expect(asked[0]!.options.all).not.toBe(true)
   })
 
+  it('are asked for in configured families only, unless a family or flags are given, as by Node', async () => {
+    const { port } = await rawServer(closing)
+    const asking = async (connect: object): Promise<unknown> => {
+      await send(make({ connect }), port)
+      return asked.at(-1)!.options.hints
+    }
+    expect(await asking({ hints: 0 })).toBe(dns.ADDRCONFIG)
+    expect(await asking({ family: 4 })).toBe(0)
+    expect(await asking({ hints: dns.ALL })).toBe(dns.ALL)
+  })
+
   it('that are not found fail all who have asked, each with an error as of Node, and are asked for anew', async () => {
     resolver = (callback) => setImmediate(callback, notFound())
     const agent = make()
