@@ -16,7 +16,7 @@ export const bulkBytes = 100_000_000
 const chunkBytes = 65_536
 
 /**
- * @typedef {'closing' | 'secure' | 'keepalive' | 'sink'} UpstreamName
+ * @typedef {'closing' | 'named' | 'secure' | 'keepalive' | 'sink'} UpstreamName
  *
  * @typedef {object} Load
  * @property {string} name as in `--loads`
@@ -92,6 +92,12 @@ const upload = {
 export const loads = [
   small('closing', 64),
   small('closing', 1),
+  {
+    ...small('closing', 64),
+    name: 'closing-name',
+    title: `connection per request to a host by name, 64 concurrent, ${helloBody.length}-byte body`,
+    upstream: 'named',
+  },
   small('secure', 64),
   small('keepalive', 64),
   small('keepalive', 1),

@@ -2,8 +2,8 @@
  * `node bench/targets.mjs [results.json]`: holds the newest results, or those given, against the targets.
  */
 
-import { clientNamed } from './clients/index.mjs'
 import { comparison, judge } from './report/judge.mjs'
+import { labelOf } from './report/labels.mjs'
 import { aligned } from './report/table.mjs'
 import { targets } from './report/target-list.mjs'
 import { readResults } from './results.mjs'
@@ -11,7 +11,7 @@ import { readResults } from './results.mjs'
 const results = await readResults(process.argv[2])
 const rows = targets.map((target) => {
   const { measured, verdict } = judge(results, target)
-  const what = comparison(target, clientNamed(target.than).title)
+  const what = comparison(target, labelOf(target.than))
   return [target.load, what, `${target.factor}x`, measured, verdict]
 })
 console.log(`${results.environment.date}, node ${results.environment.node}, undici ${results.environment.undici}\n`)

@@ -62,6 +62,37 @@ export function connectTimeoutError(attempts: readonly string[], target: string,
 export const isTimeout = (error: Error): boolean =>
   error instanceof AggregateError && error.errors.some(({ code }: NodeJS.ErrnoException) => code === 'ETIMEDOUT')
 
+/** One of several addresses, and why it could not be connected to. */
+export interface FailedAttempt {
+  /** An IP literal; IPv6 without brackets. */
+  address: string
+  error: NodeJS.ErrnoException
+}
+
+/**
+ * No address of several could be connected to: Node's error for that, whose message, which Node leaves empty, names them.
+ *
+ * @param target host and port
+ */
+export function connectFailedError(target: string, attempts: readonly FailedAttempt[]): NodeJS.ErrnoException {
+  const reasons = attempts.map(({ address, error }) => {
+    return `${address.includes(':') ? `[${address}]` : address} ${error.code ?? error.message}`
+  })
+  const errors = attempts.map(({ error }) => error)
+  const aggregate: NodeJS.ErrnoException = new AggregateError(
+    errors,
+    `connect failed to ${target}: ${reasons.join(', ')}`,
+  )
+  const code = errors[0]?.code
+  if (code !== undefined) aggregate.code = code
+  return aggregate
+}
+
+/** As undici 8 reports it when one of several addresses took too long. @param cause see {@link connectFailedError} */
+export function connectTimeoutErrorOf(cause: Error): Error {
+  return Object.assign(new ConnectTimeoutError(cause.message), { cause })
+}
+
 /** @param info the connection's addresses and counters, for the errors that carry them */
 export function fromProtocolError(error: ProtocolError, info: () => SocketInfo | null): Error {
   switch (error.kind) {

@@ -112,12 +112,19 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /** Whether all addresses of a name are tried (RFC 8305). @default that of Node.js, `net.getDefaultAutoSelectFamily()` */
   autoSelectFamily?: boolean
   /**
-   * How long the connection to one of several addresses may take before the next is tried, in milliseconds, at least 10.
-   * Given together with `autoSelectFamily`.
+   * How long the connection to one of several addresses may take before the next is tried beside it, in milliseconds, at
+   * least 10; with `transport: 'net'` it is given up then. Given together with `autoSelectFamily`.
    *
    * @default that of Node.js, `net.getDefaultAutoSelectFamilyAttemptTimeout()`
    */
   autoSelectFamilyAttemptTimeout?: number
+  /**
+   * For how long what the system's resolver says of a name is remembered, in milliseconds. 0: not at all; those who ask at
+   * the same time share the answer nevertheless. What a `lookup` of `connect` says is neither shared nor remembered.
+   *
+   * @default 1000
+   */
+  dnsTtl?: number
   /** How many TLS sessions are kept for each origin, so that they can be resumed. 0: none. @default 100 */
   maxCachedSessions?: number
   /**
@@ -199,6 +206,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ],
   ['maxResponseSize', isIntegerFrom(-1), 'maxResponseSize must be a positive number'],
   ['autoSelectFamilyAttemptTimeout', isIntegerFrom(-1), 'autoSelectFamilyAttemptTimeout must be a positive number'],
+  ['dnsTtl', (value) => isNumber(value) && value >= 0, 'invalid dnsTtl'],
   ['maxCachedSessions', isIntegerFrom(0), 'maxCachedSessions must be a positive integer or zero'],
   ['allowH2', isBoolean, 'allowH2 must be a valid boolean value'],
   // Of no effect here, where HTTP/2 is not spoken, but not to be taken for something else either.
@@ -264,6 +272,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     transport: options.transport,
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
+    dnsTtl: options.dnsTtl ?? 1000,
     connections: options.connections || Number.POSITIVE_INFINITY,
     pipelining: pipeliningOf(options.pipelining),
     headersTimeout: options.headersTimeout ?? 300_000,

@@ -21,7 +21,7 @@ import { sendByFetch, sendByRequest } from './promises.mjs'
  * @typedef {object} Client
  * @property {string} name
  * @property {string} title
- * @property {'all' | 'closing' | 'small'} loads which loads it is measured with unless `--clients` names it
+ * @property {'all' | 'closing' | 'named' | 'small'} loads which loads it is measured with unless `--clients` names it
  * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program of its own
  */
 
@@ -48,6 +48,12 @@ const undiciFetch = async (dispatcher) => sendByFetch((await undici()).fetch, di
 /** @param {import('undici').Dispatcher} dispatcher */
 const builtInFetch = (dispatcher) => sendByFetch(globalThis.fetch, dispatcher)
 
+/** @param {Send} send @returns {Send} which goes to the same host by its address, whatever its name */
+const byAddress = (send) => (origin, load, done) => send(origin.replace('localhost', '127.0.0.1'), load, done)
+
+/** Of loads whose upstream closes each connection. @param {Load} load */
+const isClosing = ({ upstream }) => ['closing', 'named', 'secure'].includes(upstream)
+
 /** @type {readonly Client[]} */
 export const clients = [
   {
@@ -55,6 +61,15 @@ export const clients = [
     title: 'RecyclingAgent.dispatch',
     loads: 'all',
     open: onDispatcher(() => createRecyclingAgent(), sendByDispatch),
+  },
+  {
+    name: 'recycling-address',
+    title: '  by address',
+    loads: 'named',
+    open: onDispatcher(
+      () => createRecyclingAgent(),
+      (dispatcher) => byAddress(sendByDispatch(dispatcher)),
+    ),
   },
   {
     name: 'recycling-graceful',
@@ -144,8 +159,7 @@ export const clients = [
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) =>
-      openNodeHttp(load.upstream === 'secure', load.upstream !== 'closing' && load.upstream !== 'secure'),
+    open: async (_origin, load) => openNodeHttp(load.upstream === 'secure', !isClosing(load)),
   },
   { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
 ]
@@ -157,7 +171,8 @@ export const clients = [
 export function isMeasuredWith(client, load) {
   // wrk does not resume sessions.
   if (load.upstream === 'secure' && client.open === undefined) return false
-  if (client.loads === 'closing') return load.upstream === 'closing' || load.upstream === 'secure'
+  if (client.loads === 'closing') return isClosing(load)
+  if (client.loads === 'named') return load.upstream === 'named'
   return client.loads === 'all' || !load.bulk
 }
 

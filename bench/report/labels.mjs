@@ -7,6 +7,7 @@ import { clientNamed } from '../clients/index.mjs'
 /** Of those whose title completes the one above it. @type {Readonly<Record<string, string>>} */
 const labels = {
   recycling: 'RecyclingAgent',
+  'recycling-address': 'RecyclingAgent, by address',
   'recycling-graceful': "RecyclingAgent, recycle: 'graceful'",
   'recycling-off': "RecyclingAgent, recycle: 'off'",
   'recycling-net': "RecyclingAgent, transport: 'net'",

@@ -53,7 +53,9 @@ try {
   const sink = await startSink()
   stops.push(sink.stop)
   const { closing, secure, keepalive } = main
-  const origins = { closing, secure, keepalive, sink: sink.origin }
+  // The same server, by the name that every system has for it.
+  const named = closing.replace('127.0.0.1', 'localhost')
+  const origins = { closing, named, secure, keepalive, sink: sink.origin }
   process.send?.({ server: main.server, origins })
 } catch (error) {
   console.error(error)

@@ -48,6 +48,8 @@ export class Deadline extends Link<Deadline> {
 
 /** The deadlines of one scheduler. */
 export class Deadlines {
+  /** By how much the deadline that is expiring was missed, in milliseconds: not at all, unless the event loop was blocked. */
+  lateness = 0
   readonly #scheduler: Scheduler
   readonly #clockInUse: () => Clock
   /** Of the lists. */
@@ -100,7 +102,7 @@ export class Deadlines {
 
   #addList(durationMs: number): DeadlineList {
     const lists = this.#lists
-    const list = new DeadlineList(durationMs, this.#clock, this.#scheduler, () => lists.delete(durationMs))
+    const list = new DeadlineList(durationMs, this, this.#clock, this.#scheduler, () => lists.delete(durationMs))
     lists.set(durationMs, list)
     return list
   }
@@ -108,6 +110,7 @@ export class Deadlines {
 
 class DeadlineList extends LinkedList<Deadline> implements Task {
   readonly #durationMs: number
+  readonly #deadlines: Deadlines
   readonly #clock: Clock
   readonly #scheduler: Scheduler
   readonly #onEmpty: () => void
@@ -121,9 +124,10 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
   /** A timer fired, so this time has come, whatever the clock says: that of a fake one may not be known. */
   #horizon = 0
 
-  constructor(durationMs: number, clock: Clock, scheduler: Scheduler, onEmpty: () => void) {
+  constructor(durationMs: number, deadlines: Deadlines, clock: Clock, scheduler: Scheduler, onEmpty: () => void) {
     super()
     this.#durationMs = durationMs
+    this.#deadlines = deadlines
     this.#clock = clock
     this.#scheduler = scheduler
     this.#onEmpty = onEmpty
@@ -142,6 +146,7 @@ class DeadlineList extends LinkedList<Deadline> implements Task {
     const horizon = this.#horizon + RESOLUTION_MS
     for (let deadline = this.first; deadline !== null && deadline.due < horizon; deadline = this.first) {
       this.remove(deadline)
+      this.#deadlines.lateness = this.#clock.isFake ? 0 : Math.max(0, this.#horizon - deadline.due)
       try {
         deadline.owner.onDeadline(deadline)
       } catch (error) {

@@ -5,7 +5,7 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
-export const { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS } = constants.errno
+export const { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ETIMEDOUT } = constants.errno
 
 /** What Node puts on errors of failed system calls. */
 export interface SystemError extends Error {

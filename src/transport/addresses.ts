@@ -1,7 +1,5 @@
-/**
- * From a host to the addresses to try, in Node's order: an IP literal as it is, anything else through `lookup`.
- */
-import { ADDRCONFIG, lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+/** What is asked of a resolver, and the addresses to try that are in its answer, in Node's order. */
+import { ADDRCONFIG, type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 
 /** The signature of `dns.lookup`, as `net.connect` takes it. */
@@ -12,6 +10,7 @@ export type LookupFunction = (
 ) => void
 
 export interface AddressOptions {
+  /** A resolver of the caller's: what it says is neither shared nor remembered. Without it, that of the system. */
   lookup?: LookupFunction | undefined
   /** 4 or 6 restricts the answers; 0 does not. */
   family: number
@@ -22,35 +21,28 @@ export interface AddressOptions {
   localAddress?: string | undefined
 }
 
-/**
- * Calls back with at least one address, or with the resolver's error.
- *
- * @param hostname IPv6 literals without brackets
- */
-export function resolveAddresses(
-  hostname: string,
-  { lookup = dnsLookup as LookupFunction, family, hints, autoSelectFamily, localAddress }: AddressOptions,
-  callback: (error: Error | null, addresses: LookupAddress[]) => void,
-): void {
-  const literalFamily = isIP(hostname)
-  if (literalFamily !== 0) {
-    callback(null, [{ address: hostname, family: literalFamily }])
-    return
-  }
-  const all = autoSelectFamily && family === 0 && localAddress === undefined
+/** The options of a lookup, as Node's net makes them (node:net, lookupAndConnect). */
+export function lookupOptions({ family, hints, autoSelectFamily, localAddress }: AddressOptions): LookupOptions {
+  const isFree = family !== 4 && family !== 6
+  const all = autoSelectFamily && isFree && localAddress === undefined
   // Node's net asks for addresses of configured families only, unless one is given.
-  const options: LookupOptions = { family, all, hints: hints ?? (family === 0 ? ADDRCONFIG : 0) }
-  lookup(hostname, options, (error, answer, answerFamily) => {
-    if (error) return callback(error, [])
-    const found = Array.isArray(answer) ? answer : [{ address: answer, family: answerFamily ?? isIP(answer) }]
-    const invalid = found.find(({ address }) => isIP(address) === 0)
-    if (found.length === 0 || invalid !== undefined) {
-      const error = new TypeError(`Invalid IP address: ${invalid?.address}`) as NodeJS.ErrnoException
-      error.code = 'ERR_INVALID_IP_ADDRESS'
-      return callback(error, [])
-    }
-    callback(null, interleave(found))
-  })
+  return { family, all, hints: hints || (isFree ? ADDRCONFIG : 0) }
+}
+
+/**
+ * The addresses in an answer: at least one.
+ *
+ * @throws ERR_INVALID_IP_ADDRESS for what is none, as Node does
+ */
+export function addressesIn(answer: string | LookupAddress[], family: number | undefined): LookupAddress[] {
+  const found = Array.isArray(answer) ? answer : [{ address: answer, family: family ?? isIP(answer) }]
+  const invalid = found.find(({ address }) => isIP(address) === 0)
+  if (found.length === 0 || invalid !== undefined) {
+    const error = new TypeError(`Invalid IP address: ${invalid?.address}`) as NodeJS.ErrnoException
+    error.code = 'ERR_INVALID_IP_ADDRESS'
+    throw error
+  }
+  return interleave(found)
 }
 
 /** Families by turns, beginning with that of the first answer: RFC 8305 4, as Node's net does it. */

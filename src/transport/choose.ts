@@ -1,6 +1,7 @@
 /** Which transport a dispatcher gets: recycled descriptors where the system has them, ordinary sockets elsewhere. */
 import type { SocketPoolOptions } from '../socket-pool/socket-pool.js'
 import { assertDissolves } from '../socket-pool/sockets.js'
+import { Names } from './names.js'
 import { NativeTransport } from './native-transport.js'
 import { NetTransport } from './net-transport.js'
 import type { ConnectFunction, ConnectOptions, Transport } from './transport.js'
@@ -22,6 +23,8 @@ export interface TransportOptions extends SocketPoolOptions {
   /** A user's function, or `null`. */
   connect: ConnectFunction | null
   connectOptions: ConnectOptions
+  /** For how long an answer of the resolver is remembered, in milliseconds. */
+  dnsTtl: number
 }
 
 /** Why there is no recycling in this process; `null` while it is possible. */
@@ -34,9 +37,9 @@ let warnedOf: string | null = null
  *   kernel refuses to dissolve sockets
  */
 export function createTransport(options: TransportOptions): Transport {
-  const { transport, connect, connectOptions } = options
+  const { transport } = options
   if (transport === 'native') return createNative(options)
-  if (transport === 'net' || process.env[VARIABLE] === 'net') return new NetTransport(connect, connectOptions)
+  if (transport === 'net' || process.env[VARIABLE] === 'net') return createNet(options)
   let reason = obstacle
   if (reason === null) {
     try {
@@ -48,8 +51,11 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
   warnOnce(reason)
-  return new NetTransport(connect, connectOptions)
+  return createNet(options)
 }
+
+const createNet = ({ dnsTtl, connect, connectOptions }: TransportOptions): NetTransport =>
+  new NetTransport(new Names(dnsTtl), connect, connectOptions)
 
 const isOutOfDescriptors = (error: unknown): boolean =>
   ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
@@ -58,7 +64,7 @@ const isOutOfDescriptors = (error: unknown): boolean =>
 function createNative(options: TransportOptions): NativeTransport {
   if (process.platform !== 'linux') throw new Error(`${process.platform} is not Linux`)
   if (options.recycle !== 'off') assertDissolves()
-  return new NativeTransport(options, options.connect, options.connectOptions)
+  return new NativeTransport(options, new Names(options.dnsTtl), options.connect, options.connectOptions)
 }
 
 function warnOnce(reason: string): void {

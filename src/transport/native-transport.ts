@@ -2,6 +2,7 @@
 import type { Deadlines } from '../reactor/deadlines.js'
 import type { Scheduler } from '../reactor/scheduler.js'
 import type { SocketPoolOptions, SocketPoolStats } from '../socket-pool/socket-pool.js'
+import type { Names } from './names.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
 import { Streams } from './streams.js'
@@ -25,11 +26,17 @@ export class NativeTransport implements Transport {
   readonly #streams: Streams
 
   /**
+   * @param names of this transport alone
    * @param connect a user's function, or `null`
    * @throws where koffi or a symbol of the process is missing
    */
-  constructor(options: SocketPoolOptions, connect: ConnectFunction | null, connectOptions: ConnectOptions) {
-    this.#tcp = new Tcp(options)
+  constructor(
+    options: SocketPoolOptions,
+    names: Names,
+    connect: ConnectFunction | null,
+    connectOptions: ConnectOptions,
+  ) {
+    this.#tcp = new Tcp(options, names)
     this.#connect = connect
     this.#secure = new SecureOptions(connectOptions)
     this.#streams = new Streams(this.#tcp.closings)
@@ -54,7 +61,8 @@ export class NativeTransport implements Transport {
   connectorTo(target: Target): Connector {
     const connect = this.#connect
     if (connect !== null) {
-      const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
+      const { scheduler, deadlines } = this
+      const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
       return new StreamConnector(environment, target, connect, 0)
     }
     if (target.protocol === 'https:') return new TlsConnector(this.#tcp, target, this.#secure)

@@ -3,8 +3,9 @@ import { realClock } from '../reactor/clock.js'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
-import { buildConnector } from '../undici.js'
 import { Closings } from './closings.js'
+import type { Names } from './names.js'
+import { netConnector } from './net-connect.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
 import { Streams } from './streams.js'
@@ -16,12 +17,17 @@ export class NetTransport implements Transport {
   readonly waits = new Deadlines(this.scheduler, () => realClock)
   readonly #closings = new Closings()
   readonly #streams = new Streams(this.#closings)
+  readonly #names: Names
   readonly #connect: ConnectFunction | null
   readonly #options: ConnectOptions
   readonly #secure: SecureOptions
 
-  /** @param connect a user's function, or `null` */
-  constructor(connect: ConnectFunction | null, connectOptions: ConnectOptions) {
+  /**
+   * @param names of this transport alone
+   * @param connect a user's function, or `null`
+   */
+  constructor(names: Names, connect: ConnectFunction | null, connectOptions: ConnectOptions) {
+    this.#names = names
     this.#connect = connect
     this.#options = connectOptions
     this.#secure = new SecureOptions(connectOptions)
@@ -32,7 +38,8 @@ export class NetTransport implements Transport {
   }
 
   connectorTo(target: Target): Connector {
-    const environment = { scheduler: this.scheduler, own: this.#streams.own.bind(this.#streams) }
+    const { scheduler, deadlines } = this
+    const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
     const connect = this.#connect
     if (connect !== null) return new StreamConnector(environment, target, connect, 0)
     let made: ConnectFunction | undefined
@@ -44,9 +51,9 @@ export class NetTransport implements Transport {
   }
 
   /** @throws for options that no context can be made of */
-  #makeConnect({ protocol }: Target): ConnectFunction {
-    const options = protocol === 'https:' ? this.#secure.get() : this.#options
-    return buildConnector({ ...options, allowH2: false, timeout: 0 })
+  #makeConnect(target: Target): ConnectFunction {
+    const options = target.protocol === 'https:' ? this.#secure.get() : this.#options
+    return netConnector(target, this.#names, options)
   }
 
   /** Sockets of Node's are closed without waiting for anybody. */

@@ -3,8 +3,10 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
-import { connectTimeoutError, isTimeout, NotSupportedError, socketError } from '../errors.js'
+import { connectTimeoutError, NotSupportedError, socketError } from '../errors.js'
+import type { Deadlines } from '../reactor/deadlines.js'
 import { inRootContext, type Scheduler } from '../reactor/scheduler.js'
+import { type Attempt, Overtime } from './overtime.js'
 import { type StreamOwner, StreamWire } from './stream-wire.js'
 import {
   type ConnectFunction,
@@ -18,6 +20,7 @@ import {
 /** What {@link StreamConnector} works with. */
 export interface StreamEnvironment {
   scheduler: Scheduler
+  deadlines: Deadlines
   /** Who is told of each stream's end. */
   own(stream: Duplex): StreamOwner
 }
@@ -48,7 +51,13 @@ export class StreamConnector implements Connector {
   }
 }
 
-class StreamConnect implements Connecting {
+/** What of a socket tells how far it is; a TLSSocket lets nobody see its handshake, but its handle does. */
+interface SocketOnItsWay extends Partial<Socket> {
+  _handle?: { _parent?: { bytesRead?: number } } | null
+}
+
+class StreamConnect implements Connecting, Attempt {
+  isOver = false
   readonly #environment: StreamEnvironment
   readonly #target: Target
   readonly #timeoutMs: number
@@ -60,8 +69,8 @@ class StreamConnect implements Connecting {
   /** The same, as it waits for the next turn to be told of. */
   #wire: StreamWire | null = null
   #isStarting = false
-  #isOver = false
   #cancelledWith: Error | null = null
+  #overtime: Overtime | null = null
 
   constructor(environment: StreamEnvironment, target: Target, timeoutMs: number, listener: ConnectListener) {
     this.#environment = environment
@@ -91,8 +100,9 @@ class StreamConnect implements Connecting {
       this.#stream!.on('error', ignore).destroy(reason)
       this.#wire.abort()
     }
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
+    this.#overtime?.stop()
     try {
       this.#socket?.on?.('error', ignore)
       this.#socket?.destroy?.(reason)
@@ -103,9 +113,26 @@ class StreamConnect implements Connecting {
 
   expire(): void {
     // It is there, and waits for the next turn to be told of.
-    if (this.#isOver) return
-    this.#socket?.destroy?.()
-    this.#end(this.#timeoutError(), null)
+    if (this.isOver) return
+    const { scheduler, deadlines } = this.#environment
+    this.#overtime ??= Overtime.begin(scheduler, deadlines, this, this.#timeoutMs)
+  }
+
+  timeOut(): void {
+    const error = this.#timeoutError()
+    // Whoever made the socket is told as well.
+    this.#socket?.destroy?.(error)
+    this.#end(error, null)
+  }
+
+  get progress(): number {
+    const {
+      connecting,
+      autoSelectFamilyAttemptedAddresses: attempts = [],
+      _handle,
+    } = (this.#socket ?? {}) as SocketOnItsWay
+    // Below a TLSSocket, which counts what it has decrypted.
+    return attempts.length + (connecting === false ? 1 : 0) + (_handle?._parent?.bytesRead ?? 0)
   }
 
   /** A user's function may call this as it likes: too late, twice, with `undefined` for what is not there. */
@@ -113,7 +140,7 @@ class StreamConnect implements Connecting {
     if (error || !socket) return this.#fail(error)
     if (this.#stream === socket) return
     const objection = objectionTo(socket)
-    if (!this.#isOver && objection === null) {
+    if (!this.isOver && objection === null) {
       this.#stream = socket
       return this.#end(null, socket)
     }
@@ -130,13 +157,13 @@ class StreamConnect implements Connecting {
   /** @param reason as it is told, if there is one */
   #fail(reason: unknown): void {
     const error = (reason || new TypeError('connect made no socket')) as Error
-    const isLate = this.#timeoutMs > 0 && isTimeout(error)
-    this.#end(isLate ? Object.assign(this.#timeoutError(), { cause: error }) : error, null)
+    this.#end(error, null)
   }
 
   #end(error: Error | null, stream: Duplex | null): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
+    this.#overtime?.stop()
     const { scheduler, own } = this.#environment
     // From now on there is somebody who listens for its errors.
     const wire = stream === null ? null : new StreamWire(stream, own(stream))

@@ -1,20 +1,18 @@
 /**
- * Connecting: resolves the host, then tries its addresses one after the other on leased descriptors, as Node's
- * `autoSelectFamily` does it (RFC 8305): an attempt that fails, or takes longer than its share, makes room for the next.
- * How long the whole may take is up to the owner: {@link TcpConnect.expire}.
+ * Connecting: finds the peers of a target, then tries them on leased descriptors (RFC 8305 5): an attempt that fails, or is
+ * not done after its share of the time, makes the next one start, and goes on beside it. The first that is connected wins,
+ * the others are given up. How long the whole may take is up to the owner: {@link TcpConnect.expire}.
  */
-import type { LookupAddress } from 'node:dns'
-import { isIP } from 'node:net'
-import { connectTimeoutError, isTimeout } from '../errors.js'
+import { connectFailedError, connectTimeoutError, connectTimeoutErrorOf, isTimeout } from '../errors.js'
 import { Deadline, type DeadlineOwner } from '../reactor/deadlines.js'
-import { inRootContext } from '../reactor/scheduler.js'
 import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
-import { Peer } from '../socket-pool/peer.js'
+import type { Peer } from '../socket-pool/peer.js'
 import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
 import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
-import { EINPROGRESS, EINTR, type SystemError, systemError } from '../sys/system-error.js'
-import { resolveAddresses } from './addresses.js'
+import { EINPROGRESS, EINTR, ETIMEDOUT, systemError } from '../sys/system-error.js'
+import { type Attempt, Overtime } from './overtime.js'
+import { Route } from './route.js'
 import type { ReleaseWaiter, Tcp } from './tcp.js'
 import { TcpWire } from './tcp-wire.js'
 import type { Connecting, Target } from './transport.js'
@@ -25,177 +23,190 @@ export interface TcpConnectListener {
   onConnectFailed(error: Error): void
 }
 
-const peersOfTarget = new WeakMap<Target, Map<string, Peer>>()
-/** The one peer of a target that is an IP literal, or a Unix socket: nothing has to be asked for it twice. */
-const onlyPeer = new WeakMap<Target, readonly Peer[]>()
-
 const NONE: readonly Peer[] = []
 
 /** One attempt to connect to one target. The listener is told once, never from within {@link start}. */
-export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter, DeadlineOwner {
+export class TcpConnect implements Connecting, Attempt, ReadinessListener, ReleaseWaiter, DeadlineOwner {
+  isOver = false
   readonly #tcp: Tcp
   readonly #target: Target
+  readonly #route: Route
   readonly #listener: TcpConnectListener
-  #attemptTimeout: Deadline | null = null
-  #peers: readonly Peer[] = NONE
+  #peers = NONE
+  /** Of the peer to try next. */
   #next = 0
+  /** On its way to the peer that was tried last. */
   #descriptor: Descriptor | null = null
+  /** On their way to peers that were tried before: none, mostly. */
+  #earlier: Descriptor[] | null = null
+  #nextAttempt: Deadline | null = null
+  /** By the place of their peers. */
   #errors: Error[] | null = null
-  #isOver = false
+  #failures = 0
+  #overtime: Overtime | null = null
 
   constructor(tcp: Tcp, target: Target, listener: TcpConnectListener) {
     this.#tcp = tcp
     this.#target = target
+    this.#route = Route.of(target, tcp.names)
     this.#listener = listener
   }
 
   start(): this {
-    const target = this.#target
-    const known = onlyPeer.get(target)
-    if (known !== undefined) {
-      this.#peers = known
-      this.#tryNext()
-    } else if (target.socketPath !== undefined) {
-      this.#tryUnix(target.socketPath)
-    } else {
-      this.#resolve(target)
+    try {
+      const known = this.#route.known
+      if (known !== null) this.#begin(known)
+      else this.#resolve()
+    } catch (error) {
+      // A resolver of the caller's may throw, and a port be none.
+      this.#endLater(error as Error)
     }
     return this
   }
 
-  #resolve(target: Target): void {
-    try {
-      resolveAddresses(target.hostname, target, (error, addresses) => {
-        if (this.#isOver) return
-        if (error !== null) this.#endLater(error)
-        else inRootContext(() => this.#tryAddresses(addresses))
-      })
-    } catch (error) {
-      // A resolver of the caller's may throw.
-      this.#endLater(error as Error)
-    }
-  }
-
   cancel(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#tcp.cancelWait(this)
-    this.#discardAttempt()
+    if (!this.isOver) this.#finish(null)
   }
 
   expire(): void {
+    this.#overtime ??= Overtime.begin(this.#tcp.reactor, this.#tcp.deadlines, this, this.#target.connectTimeout)
+  }
+
+  timeOut(): void {
+    this.#route.forget(this.#peers)
     this.#end(this.#timeoutError())
   }
 
+  get progress(): number {
+    return (this.#peers === NONE ? 0 : 1) + this.#failures
+  }
+
   onReadiness(flags: number): void {
-    const descriptor = this.#descriptor
-    if (descriptor === null || !isWritable(flags)) return
+    if (this.#descriptor !== null) this.onReadinessOf(this.#descriptor, flags)
+  }
+
+  /** @param descriptor of an attempt that is under way */
+  onReadinessOf(descriptor: Descriptor, flags: number): void {
+    if (!isWritable(flags)) return
     const errno = hasFailed(flags) ? pendingError(descriptor.fd) : 0
     if (errno === 0 && hasFailed(flags) && !isConnected(descriptor.fd)) return
     if (errno !== 0) {
-      this.#attemptFailed(systemError(errno, 'connect', descriptor.peer.target))
-    } else {
-      this.#descriptor = null
-      this.#isOver = true
-      this.#stopAttemptTimeout()
-      const wire = new TcpWire(this.#tcp, descriptor)
-      this.#listener.onConnected(wire)
-      // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
-      if (isReadable(flags)) wire.onReadiness(flags)
+      this.#attemptFailed(descriptor, errno)
+      return
     }
+    this.#finish(descriptor)
+    const wire = new TcpWire(this.#tcp, descriptor)
+    this.#listener.onConnected(wire)
+    // The same edge may have brought the peer's first bytes, or its FIN; it will not come again.
+    if (isReadable(flags)) wire.onReadiness(flags)
   }
 
   onReleaseWaitOver(): void {
-    this.#try(this.#peers[0]!)
+    if (!this.#try(this.#peers[0]!)) this.#tryNext()
   }
 
-  #tryUnix(path: string): void {
-    try {
-      this.#peers = [Peer.unix(path)]
-      onlyPeer.set(this.#target, this.#peers)
-    } catch (error) {
-      this.#endLater(error as Error)
-      return
-    }
+  /** An attempt has had its share of the time: the next one starts beside it (RFC 8305 5). */
+  onDeadline(): void {
     this.#tryNext()
   }
 
-  #tryAddresses(addresses: LookupAddress[]): void {
-    try {
-      this.#peers = addresses.map(({ address }) => peerOf(this.#target, address))
-      if (isIP(this.#target.hostname) !== 0) onlyPeer.set(this.#target, this.#peers)
-    } catch (error) {
-      this.#endLater(error as Error)
-      return
-    }
+  #resolve(): void {
+    this.#route.resolve((error, peers) => {
+      if (this.isOver) return
+      if (error !== null) this.#endLater(error)
+      else this.#begin(peers)
+    })
+  }
+
+  #begin(peers: readonly Peer[]): void {
+    this.#peers = peers
     this.#tryNext()
   }
 
   #tryNext(): void {
-    const peer = this.#peers[this.#next++]
-    if (peer === undefined) {
-      this.#endLater(this.#failure())
-      return
+    while (this.#next < this.#peers.length) {
+      const peer = this.#peers[this.#next++]!
+      if (this.#next === 1 && this.#tcp.awaitRelease(peer, this)) return
+      if (this.#try(peer)) return
     }
-    if (this.#next > 1 || !this.#tcp.awaitRelease(peer, this)) this.#try(peer)
+    if (this.#failures === this.#peers.length) this.#endLater(this.#failure())
   }
 
-  #try(peer: Peer): void {
+  /** @returns whether it is under way */
+  #try(peer: Peer): boolean {
+    if (this.#descriptor !== null) this.#goOnBeside(this.#descriptor)
     let descriptor: Descriptor
     try {
       descriptor = this.#tcp.sockets.lease(peer)
     } catch (error) {
-      this.#attemptFailed(error as Error)
-      return
+      this.#note(peer, error as Error)
+      return false
     }
-    this.#descriptor = descriptor
     descriptor.listener = this
     const errno = this.#tcp.sockets.connect(descriptor)
     if (errno !== 0 && !isOnItsWay(errno)) {
-      this.#attemptFailed(systemError(errno, 'connect', peer.target))
-    } else if (this.#next < this.#peers.length) {
-      this.#attemptTimeout ??= new Deadline(this)
-      this.#tcp.deadlines.start(this.#attemptTimeout, this.#target.attemptTimeout)
+      this.#tcp.sockets.discard(descriptor)
+      this.#note(peer, systemError(errno, 'connect', peer.target))
+      return false
     }
+    this.#descriptor = descriptor
+    if (this.#next < this.#peers.length) {
+      this.#nextAttempt ??= new Deadline(this)
+      this.#tcp.waits.start(this.#nextAttempt, this.#target.attemptTimeout)
+    }
+    return true
   }
 
-  #attemptFailed(error: Error): void {
-    this.#errors ??= []
-    this.#errors.push(error)
-    this.#discardAttempt()
+  #goOnBeside(descriptor: Descriptor): void {
+    this.#descriptor = null
+    this.#earlier ??= []
+    this.#earlier.push(descriptor)
+    descriptor.listener = new EarlierAttempt(this, descriptor)
+  }
+
+  #attemptFailed(descriptor: Descriptor, errno: number): void {
+    const { peer } = descriptor
+    if (descriptor === this.#descriptor) this.#descriptor = null
+    else this.#earlier!.splice(this.#earlier!.indexOf(descriptor), 1)
+    this.#tcp.sockets.discard(descriptor)
+    this.#note(peer, systemError(errno, 'connect', peer.target))
     this.#tryNext()
   }
 
-  /** Of one attempt. */
-  onDeadline(): void {
-    const { peer } = this.#descriptor!
-    const error = new Error(`connect ETIMEDOUT ${peer.address}:${peer.port}`) as SystemError
-    Object.assign(error, { code: 'ETIMEDOUT', errno: -110, syscall: 'connect', ...peer.target })
-    this.#attemptFailed(error)
+  #note(peer: Peer, error: Error): void {
+    this.#errors ??= []
+    this.#errors[this.#peers.indexOf(peer)] = error
+    this.#failures++
   }
 
   #timeoutError(): Error {
     const { hostname, port, connectTimeout } = this.#target
-    const attempts = this.#peers.slice(0, this.#next).map((peer) => `${peer.address}:${peer.port}`)
+    const tried = this.#peers.slice(0, this.#next)
+    if (tried.length > 1 && this.#failures > 0) return connectTimeoutErrorOf(this.#failureOf(tried))
+    const attempts = tried.map((peer) => `${peer.address}:${peer.port}`)
     return connectTimeoutError(attempts.length > 1 ? attempts : [], `${hostname}:${port}`, connectTimeout)
   }
 
   /** As Node reports it, the one error there is or all of them; but if one is a timeout, as undici 8 reports that. */
   #failure(): Error {
-    const errors = this.#errors ?? []
-    const [first] = errors
-    if (errors.length === 1 && first !== undefined) return first
-    const aggregate = new AggregateError(errors) as AggregateError & { code?: string }
-    const { code } = first as SystemError
-    if (code !== undefined) aggregate.code = code
-    return isTimeout(aggregate) ? Object.assign(this.#timeoutError(), { cause: aggregate }) : aggregate
+    this.#route.forget(this.#peers)
+    if (this.#peers.length === 1) return this.#errors![0]!
+    const failure = this.#failureOf(this.#peers)
+    return isTimeout(failure) ? connectTimeoutErrorOf(failure) : failure
+  }
+
+  #failureOf(peers: readonly Peer[]): Error {
+    const { hostname, port } = this.#target
+    const attempts = peers.map((peer, index) => {
+      const error = this.#errors?.[index] ?? systemError(ETIMEDOUT, 'connect', peer.target)
+      return { address: peer.address, error }
+    })
+    return connectFailedError(`${hostname}:${port}`, attempts)
   }
 
   #end(error: Error): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#tcp.cancelWait(this)
-    this.#discardAttempt()
+    if (this.isOver) return
+    this.#finish(null)
     this.#listener.onConnectFailed(error)
   }
 
@@ -203,35 +214,37 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
     this.#tcp.reactor.later({ run: () => this.#end(error) })
   }
 
-  #stopAttemptTimeout(): void {
-    if (this.#attemptTimeout !== null) this.#tcp.deadlines.stop(this.#attemptTimeout)
+  /** @param winner is connected; what else is on its way is given up */
+  #finish(winner: Descriptor | null): void {
+    this.isOver = true
+    this.#overtime?.stop()
+    if (winner === null) this.#tcp.cancelWait(this)
+    if (this.#nextAttempt !== null) this.#tcp.waits.stop(this.#nextAttempt)
+    if (this.#descriptor !== null && this.#descriptor !== winner) this.#tcp.sockets.discard(this.#descriptor)
+    this.#descriptor = null
+    for (const earlier of this.#earlier ?? []) if (earlier !== winner) this.#tcp.sockets.discard(earlier)
+    this.#earlier = null
+    if (winner !== null && winner.peer !== this.#peers[0]) this.#route.prefer(this.#peers, winner.peer)
+  }
+}
+
+/** An attempt that goes on beside a later one. */
+class EarlierAttempt implements ReadinessListener {
+  readonly #connect: TcpConnect
+  readonly #descriptor: Descriptor
+
+  constructor(connect: TcpConnect, descriptor: Descriptor) {
+    this.#connect = connect
+    this.#descriptor = descriptor
   }
 
-  #discardAttempt(): void {
-    this.#stopAttemptTimeout()
-    if (this.#descriptor === null) return
-    this.#tcp.sockets.discard(this.#descriptor)
-    this.#descriptor = null
+  onReadiness(flags: number): void {
+    this.#connect.onReadinessOf(this.#descriptor, flags)
   }
 }
 
 /** A connection is on its way also when the call was interrupted: connect(2) under EINTR in POSIX. */
 const isOnItsWay = (errno: number): boolean => errno === EINPROGRESS || errno === EINTR
-
-function peerOf(target: Target, address: string): Peer {
-  let peers = peersOfTarget.get(target)
-  if (peers === undefined) {
-    peers = new Map()
-    peersOfTarget.set(target, peers)
-  }
-  let peer = peers.get(address)
-  if (peer === undefined) {
-    const { port, localAddress, localPort } = target
-    peer = Peer.internet({ address, port, localAddress, localPort })
-    peers.set(address, peer)
-  }
-  return peer
-}
 
 const value = Buffer.alloc(4)
 const valueLength = Buffer.from(new Uint32Array([4]).buffer)

@@ -7,6 +7,7 @@ import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
 import { Link, LinkedList } from '../structures/linked-list.js'
 import { Closings } from './closings.js'
+import type { Names } from './names.js'
 
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
 const RELEASE_WAIT_MS = 10
@@ -38,6 +39,7 @@ export class Tcp implements DeadlineOwner {
   /** Waits of our own, of which he knows nothing: always by the real clock. */
   readonly waits: Deadlines
   readonly sockets: SocketPool
+  readonly names: Names
   /** What the sockets have been told (socket(7)), in milliseconds. */
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelay: number }
   readonly #releaseWait = new Deadline(this)
@@ -54,11 +56,12 @@ export class Tcp implements DeadlineOwner {
   isCutShort = false
 
   /** @throws where koffi or a symbol of the process is missing */
-  constructor(options: SocketPoolOptions) {
+  constructor(options: SocketPoolOptions, names: Names) {
     this.reactor = threadReactor()
     this.deadlines = new Deadlines(this.reactor)
     this.waits = new Deadlines(this.reactor, () => realClock)
     this.sockets = new SocketPool(options, this.reactor)
+    this.names = names
     this.keepAlive = { enabled: options.keepAlive ?? true, initialDelay: options.keepAliveInitialDelay ?? 60_000 }
   }
 

@@ -7,6 +7,7 @@ import type { buildConnector as BuildConnector } from 'undici'
 import { connectTimeoutError } from '../errors.js'
 import { buildConnector } from '../undici.js'
 import type { Loan } from './loan.js'
+import { type Attempt, Overtime } from './overtime.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
 import type { Tcp } from './tcp.js'
@@ -47,16 +48,19 @@ export class TlsConnector implements Connector {
 
 type Handshake = (socket: Loan['socket'], done: BuildConnector.Callback) => TLSSocket | unknown
 
-class TlsConnect implements Connecting, TcpConnectListener {
+class TlsConnect implements Connecting, Attempt, TcpConnectListener {
+  isOver = false
+  readonly #tcp: Tcp
   readonly #target: Target
   readonly #handshake: Handshake
   readonly #listener: ConnectListener
   #tcpConnect: TcpConnect | null
   #loan: Loan | null = null
   #socket: TLSSocket | null = null
-  #isOver = false
+  #overtime: Overtime | null = null
 
   constructor(tcp: Tcp, target: Target, handshake: Handshake, listener: ConnectListener) {
+    this.#tcp = tcp
     this.#target = target
     this.#handshake = handshake
     this.#listener = listener
@@ -64,8 +68,8 @@ class TlsConnect implements Connecting, TcpConnectListener {
   }
 
   cancel(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
     this.#tcpConnect?.cancel()
     this.#drop()
   }
@@ -76,8 +80,17 @@ class TlsConnect implements Connecting, TcpConnectListener {
   }
 
   expire(): void {
+    this.#overtime ??= Overtime.begin(this.#tcp.reactor, this.#tcp.deadlines, this, this.#target.connectTimeout)
+  }
+
+  get progress(): number {
+    // Below zero once TCP is there.
+    return this.#tcpConnect?.progress ?? -1 - (this.#loan?.socket.bytesRead ?? 0)
+  }
+
+  timeOut(): void {
     // It knows which addresses were tried.
-    if (this.#tcpConnect !== null) return this.#tcpConnect.expire()
+    if (this.#tcpConnect !== null) return this.#tcpConnect.timeOut()
     const { hostname, port, connectTimeout } = this.#target
     this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
@@ -103,22 +116,24 @@ class TlsConnect implements Connecting, TcpConnectListener {
   }
 
   #secured(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
+    this.#overtime?.stop()
     const wire = new StreamWire(this.#socket!, this.#loan!)
     this.#listener.onConnected(wire)
     wire.listener?.onReadable()
   }
 
   #fail(error: Error): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
     this.#drop()
     this.#listener.onConnectFailed(error)
   }
 
   /** Gives up the handshake; there is somebody for the errors that may still come (undici's connector). */
   #drop(): void {
+    this.#overtime?.stop()
     this.#socket?.destroy()
     this.#loan?.ended(null)
     this.#loan = null

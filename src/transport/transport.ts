@@ -29,7 +29,7 @@ export interface Target extends AddressOptions {
   localPort?: number | undefined
   /** In milliseconds, over all attempts, the name's resolution and the TLS handshake; 0: none. */
   connectTimeout: number
-  /** In milliseconds, for each address but the last. */
+  /** In milliseconds: after that the next of several addresses is tried beside the one before (RFC 8305 5). */
   attemptTimeout: number
 }
 
@@ -43,7 +43,10 @@ export interface ConnectListener {
 export interface Connecting {
   /** Gives up; nobody is told. @param reason what a socket that the caller's `connect` function makes is destroyed with */
   cancel(reason: Error): void
-  /** It has taken too long: fails with a ConnectTimeoutError. */
+  /**
+   * It has taken too long: fails with a ConnectTimeoutError, unless it turns out that it has not; see overtime.ts. To be
+   * called while the deadline expires.
+   */
   expire(): void
 }
 

@@ -1,7 +1,7 @@
 /** Addresses to which no way leads, or behind which nobody answers, in a network of the tests' own. */
 import type { Dispatcher } from 'undici'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RecyclingAgentOptions } from '../../src/index.js'
+import { RecyclingAgent, type RecyclingAgentOptions } from '../../src/index.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { get, quiet } from '../support/exchange.js'
 import { isTried } from '../support/gate.js'
@@ -122,14 +122,20 @@ describe.runIf(isTried(whyNoNamespaces))('an address', () => {
     })
   })
 
-  it('like others that fail is told together with them, as by undici', async () => {
+  it('like others that fail is told together with them, as by undici, but by name', async () => {
     const lab = await link.server.enter(() => laboratory({ host: link.serverAddress }))
     await link.client.enter(async () => {
       const several = lookupOf('10.5.0.1', '10.1.0.1', '10.77.0.77', '10.77.0.2')
       const agents = arms.map(([, options]) => lab.agent({ ...options, ...several }))
+      const reasons = '10.5.0.1 ENETUNREACH, 10.1.0.1 EHOSTUNREACH, 10.77.0.77 EHOSTUNREACH, 10.77.0.2 ECONNREFUSED'
+      const message = `connect failed to several.test:${PORT}: ${reasons}`
       for (const dispatcher of [lab.reference(several), ...agents]) {
         const failure = await failureOf(dispatcher, 'several.test')
-        expect(describeFailure(failure)).toMatchObject({ name: 'AggregateError', code: 'ENETUNREACH', message: '' })
+        expect(describeFailure(failure)).toMatchObject({
+          name: 'AggregateError',
+          code: 'ENETUNREACH',
+          message: dispatcher instanceof RecyclingAgent ? message : '',
+        })
         expect((failure as AggregateError).errors.map((error) => describeFailure(error).message)).toEqual([
           `connect ENETUNREACH 10.5.0.1:${PORT}`,
           `connect EHOSTUNREACH 10.1.0.1:${PORT}`,

@@ -7,7 +7,11 @@ import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Authority, type Certificate } from '../support/certificates.js'
 import { recyclingAgent } from '../support/dispatchers.js'
+import { get } from '../support/exchange.js'
 import { type Event, recording } from '../support/handlers.js'
+import { answering, ok, rawServer } from '../support/raw-server.js'
+import { silentListener } from '../support/silent-listener.js'
+import { isNative } from '../support/transport.js'
 
 const TIMEOUT_MS = 1000
 /** With RECYCLING_AGENT_SOAK set, five seconds. */
@@ -185,3 +189,73 @@ describe('a connection whose keepAliveTimeout has passed meanwhile', () => {
     expect(log).toEqual(['connect', 'socket idle timeout', 'connect'])
   })
 })
+/** The thread sleeps, and the threads of the resolver do not. */
+const sleep = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+const moments: [when: string, act: (work: () => void) => unknown][] = [
+  ['in the turn of the request', (work) => work()],
+  ['in the next microtask', (work) => process.nextTick(work)],
+  ['in the next turn', (work) => setImmediate(work)],
+  ['2 ms later', (work) => setTimeout(work, 2)],
+  ['4 ms later', (work) => setTimeout(work, 4)],
+]
+
+describe.each(isNative ? (['native', 'net'] as const) : (['net'] as const))(
+  'an event loop that is blocked for longer than connectTimeout, over %s,',
+  (transport) => {
+    it.each([
+      ['that of the system', undefined],
+      [
+        "a caller's own",
+        (_host: string, _options: object, callback: (error: Error) => void): void =>
+          void setTimeout(callback, 5, Object.assign(new Error('no such host'), { code: 'ENOTFOUND' })),
+      ],
+    ])('does not hide what the resolver has said: %s', async (_what, lookup) => {
+      const agent = recyclingAgent({
+        transport,
+        connectTimeout: 1,
+        ...(lookup !== undefined && { connect: { lookup: lookup as never } }),
+      })
+      const failed = get(agent, 'http://no-such-host.invalid').catch(({ code }) => code)
+      sleep(1000)
+      expect(await failed).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
+    })
+
+    it.each(moments)('costs no TLS handshake that the server takes part in at once: blocked %s', async (_when, act) => {
+      const agent = recyclingAgent({ transport, connectTimeout: 150, connect: { ca: authority.ca } })
+      const answered = get(agent, upstreams.https!.origin, '/')
+      act(() => sleep(400))
+      expect(await answered).toBe('onetwo')
+    })
+
+    it('costs no TLS handshake when it is blocked in every turn', async () => {
+      const agent = recyclingAgent({ transport, connectTimeout: 100, connect: { ca: authority.ca } })
+      let isOver = false
+      const answered = get(agent, upstreams.https!.origin, '/').finally(() => {
+        isOver = true
+      })
+      while (!isOver) {
+        sleep(150)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(await answered).toBe('onetwo')
+    })
+
+    it('does not make an attempt endless to which nobody answers', async () => {
+      const { port } = await rawServer(answering(ok()))
+      await silentListener('127.0.0.2', port)
+      const agent = recyclingAgent({ transport, connectTimeout: 100 })
+      const failed = get(agent, `http://127.0.0.2:${port}`).catch(({ code }) => code)
+      let isOver = false
+      void failed.then(() => {
+        isOver = true
+      })
+      for (let i = 0; i < 10 && !isOver; i++) {
+        sleep(150)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(isOver).toBe(true)
+      expect(await failed).toBe('UND_ERR_CONNECT_TIMEOUT')
+    })
+  },
+)

@@ -42,6 +42,26 @@ describe('a deadline by the real clock', () => {
     expect(performance.now() - start).toBeGreaterThan(ms - 2)
   })
 
+  it('tells how late it is, behind an event loop that was blocked', async () => {
+    const lateness: number[] = []
+    const noted = (): Promise<void> =>
+      new Promise((resolve) => {
+        deadlines.start(
+          deadlineThat(() => {
+            lateness.push(deadlines.lateness)
+            resolve()
+          }),
+          10,
+        )
+      })
+    await noted()
+    const late = noted()
+    block(60)
+    await late
+    expect(lateness[0]).toBeGreaterThanOrEqual(0)
+    expect(lateness[1]).toBeGreaterThanOrEqual(48)
+  })
+
   it('does not expire while what has arrived in time waits for a blocked event loop', async () => {
     const before = countDescriptors()
     const server = await startServer((socket) => socket.end())

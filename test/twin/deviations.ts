@@ -73,6 +73,20 @@ const toldAfterwards = {
   undicis: [['a', 'requestSent']],
 } satisfies Omit<Deviation, 'scenario'>
 
+/** @param failed the addresses, with their codes */
+const namesAddresses = (failed: string): Omit<Deviation, 'scenario'> => {
+  const entries = (message: string): Entry[] => [
+    ['a', 'error', 'AggregateError', 'ECONNREFUSED', message],
+    ['agent', 'connectionError', 'http://name.test:PORT/', 'AggregateError', 'ECONNREFUSED', message],
+    ['error', 'is', 'AggregateError', message, true, false],
+  ]
+  return {
+    reason: 'The message names the addresses that failed, and why; with undici it is empty',
+    undicis: entries(''),
+    ours: entries(`connect failed to name.test:PORT: ${failed}`),
+  }
+}
+
 const refused = (message: string, reason: string): Omit<Deviation, 'scenario'> => ({
   reason,
   undicis: [['options', 'refused', 'Error', 'ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1']],
@@ -130,6 +144,14 @@ export const DEVIATIONS: Deviation[] = [
   {
     scenario: /^constructor: autoSelectFamilyAttemptTimeout (-2|1.5|x)$/,
     ...refused('autoSelectFamilyAttemptTimeout must be a positive number', lostInConnector),
+  },
+  {
+    scenario: 'for several addresses',
+    ...namesAddresses('127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED'),
+  },
+  {
+    scenario: 'for addresses of both families',
+    ...namesAddresses('127.0.0.1 ECONNREFUSED, [::1] ECONNREFUSED'),
   },
   {
     scenario: 'constructor: maxResponseSize null',
