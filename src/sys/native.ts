@@ -71,33 +71,44 @@ export function foreign(): Foreign {
  * `import.meta` is empty; in one of webpack's it names the machine where it was made; in an ES module there is no
  * `__filename`, whatever `typeof` says there.
  */
-const PLACES: readonly (() => string | undefined)[] = [() => __filename, () => import.meta.url, () => process.argv[1]]
+function places(): string[] {
+  return [ownFile(), import.meta.url, process.argv[1]].filter((place) => place !== undefined)
+}
+
+function ownFile(): string | undefined {
+  try {
+    return __filename
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * In a way that no bundler follows, for none could take the native code along: webpack knows `createRequire` by its
  * import.
+ *
+ * @throws what was wrong at the first place
  */
 function requireKoffi(): Koffi {
   const { createRequire } = process.getBuiltinModule('node:module')
-  let failure: unknown
-  for (const place of PLACES) {
+  let failure: NodeJS.ErrnoException | null = null
+  for (const place of places()) {
     try {
-      const here = place()
-      if (here !== undefined) return createRequire(here)('koffi') as Koffi
+      return createRequire(place)('koffi') as Koffi
     } catch (error) {
-      // Of the places that are there the first counts.
-      if (!(error instanceof ReferenceError)) failure ??= error
+      failure ??= error as NodeJS.ErrnoException
     }
   }
-  throw notLoaded(failure as NodeJS.ErrnoException)
+  throw failure?.errno === undefined ? notLoaded(failure) : failure
 }
 
-function notLoaded(cause: NodeJS.ErrnoException): Error {
+/** Not for the kernel's answers, which speak for themselves. */
+function notLoaded(cause: Error | null): Error {
+  const reason = cause?.message.split('\n', 1)[0] ?? 'nobody knows where the program is'
   const words =
-    `koffi cannot be loaded: ${cause.message.split('\n', 1)[0]}. Its native code, an optional dependency of its own, is ` +
-    'in no bundle: install it where the program runs, and mark it as external if it is bundled'
-  // The code tells whether it is worth another try.
-  return Object.assign(new Error(words, { cause }), cause.code === undefined ? {} : { code: cause.code })
+    `koffi cannot be loaded: ${reason}. Its native code, an optional dependency of its own, is in no bundle: install it ` +
+    'where the program runs, and mark it as external if it is bundled'
+  return new Error(words, { cause })
 }
 
 /**
