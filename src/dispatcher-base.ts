@@ -10,6 +10,7 @@ import { type Client, Dispatcher } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
+import { throwLater } from './reactor/scheduler.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
 type EndCallback = (error: Error | null, data: null) => void
@@ -95,8 +96,15 @@ function assertCallback(callback: unknown): void {
   if (typeof callback !== 'function') throw new InvalidArgumentError('invalid callback')
 }
 
+/** One that throws does not keep the others, promises among them, from hearing of the end. */
 function callAll(callbacks: readonly EndCallback[]): void {
-  for (const callback of callbacks) callback(null, null)
+  for (const callback of callbacks) {
+    try {
+      callback(null, null)
+    } catch (error) {
+      throwLater(error)
+    }
+  }
 }
 
 /** undici resolves with `null`. */
