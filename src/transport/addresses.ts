@@ -29,7 +29,7 @@ export interface AddressOptions {
  */
 export function resolveAddresses(
   hostname: string,
-  { lookup = dnsLookup as LookupFunction, family, hints, autoSelectFamily, localAddress }: AddressOptions,
+  { lookup, family, hints, autoSelectFamily, localAddress }: AddressOptions,
   callback: (error: Error | null, addresses: LookupAddress[]) => void,
 ): void {
   const literalFamily = isIP(hostname)
@@ -40,7 +40,8 @@ export function resolveAddresses(
   const all = autoSelectFamily && family === 0 && localAddress === undefined
   // Node's net asks for addresses of configured families only, unless one is given.
   const options: LookupOptions = { family, all, hints: hints ?? (family === 0 ? ADDRCONFIG : 0) }
-  lookup(hostname, options, (error, answer, answerFamily) => {
+  const resolve = lookup === undefined ? (dnsLookup as LookupFunction) : answeringOnce(lookup)
+  resolve(hostname, options, (error, answer, answerFamily) => {
     if (error) return callback(error, [])
     const found = Array.isArray(answer) ? answer : [{ address: answer, family: answerFamily ?? isIP(answer) }]
     const invalid = found.find(({ address }) => isIP(address) === 0)
@@ -51,6 +52,26 @@ export function resolveAddresses(
     }
     callback(null, interleave(found))
   })
+}
+
+/**
+ * A resolver of the caller's that keeps to what Node expects of it: it answers once, and what it throws is its answer.
+ * What it says, or throws, afterwards has no effect: with Node's own sockets each would be an uncaught exception.
+ */
+export function answeringOnce(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    let hasAnswered = false
+    const answer: typeof callback = (...answered) => {
+      if (hasAnswered) return
+      hasAnswered = true
+      callback(...answered)
+    }
+    try {
+      lookup(hostname, options, answer)
+    } catch (error) {
+      answer(error as Error, [])
+    }
+  }
 }
 
 /** Families by turns, beginning with that of the first answer: RFC 8305 4, as Node's net does it. */

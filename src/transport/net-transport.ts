@@ -3,6 +3,7 @@ import { buildConnector } from 'undici'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
+import { answeringOnce, type LookupFunction } from './addresses.js'
 import { Closings } from './closings.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
@@ -21,8 +22,10 @@ export class NetTransport implements Transport {
   /** @param connect a user's function, or `null` */
   constructor(connect: ConnectFunction | null, connectOptions: ConnectOptions) {
     this.#connect = connect
-    this.#options = connectOptions
-    this.#secure = new SecureOptions(connectOptions)
+    const { lookup } = connectOptions as { lookup?: LookupFunction }
+    this.#options =
+      lookup === undefined ? connectOptions : { ...connectOptions, lookup: answeringOnce(lookup) as never }
+    this.#secure = new SecureOptions(this.#options)
   }
 
   get sockets(): SocketPoolStats {

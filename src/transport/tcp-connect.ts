@@ -71,7 +71,7 @@ export class TcpConnect implements Connecting, ReadinessListener, ReleaseWaiter,
         else inRootContext(() => this.#tryAddresses(addresses))
       })
     } catch (error) {
-      // A resolver of the caller's may throw.
+      // What dns.lookup does not take.
       this.#endLater(error as Error)
     }
   }
