@@ -10,7 +10,6 @@ import { type Client, Dispatcher } from 'undici'
 import { DispatcherCore } from './dispatcher-core.js'
 import { ClientDestroyedError, InvalidArgumentError } from './errors.js'
 import type { ResolvedOptions } from './options.js'
-import { throwLater } from './reactor/scheduler.js'
 
 /** As undici calls back from close() and destroy(): `(null, null)`, or an error. */
 type EndCallback = (error: Error | null, data: null) => void
@@ -98,12 +97,14 @@ function assertCallback(callback: unknown): void {
 
 /** One that throws does not keep the others, promises among them, from hearing of the end. */
 function callAll(callbacks: readonly EndCallback[]): void {
-  for (const callback of callbacks) {
-    try {
+  let called = 0
+  try {
+    for (const callback of callbacks) {
+      called++
       callback(null, null)
-    } catch (error) {
-      throwLater(error)
     }
+  } finally {
+    if (called < callbacks.length) queueMicrotask(() => callAll(callbacks.slice(called)))
   }
 }
 
