@@ -97,8 +97,17 @@ function assertCallback(callback: unknown): void {
   if (typeof callback !== 'function') throw new InvalidArgumentError('invalid callback')
 }
 
+/** One that throws does not keep the others, promises among them, from hearing of the end. */
 function callAll(callbacks: readonly EndCallback[]): void {
-  for (const callback of callbacks) callback(null, null)
+  let called = 0
+  try {
+    for (const callback of callbacks) {
+      called++
+      callback(null, null)
+    }
+  } finally {
+    if (called < callbacks.length) queueMicrotask(() => callAll(callbacks.slice(called)))
+  }
 }
 
 /** undici resolves with `null`. */

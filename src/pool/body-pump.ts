@@ -1,6 +1,6 @@
 /** Moves a body from its source to its writer, no faster than the wire takes it. */
 import { RequestAbortedError } from '../errors.js'
-import { type BodyIterable, destroyStream, type StreamBody } from '../request/body.js'
+import { type BodyIterable, destroyStream, leaveStream, type StreamBody } from '../request/body.js'
 import type { BodyWriter } from './body-writer.js'
 
 /** Who waits for a body to be sent. One of the two is called, once, unless the pump was cancelled. */
@@ -39,11 +39,16 @@ export class StreamPump implements BodyPump {
 
   start(): void {
     const stream = this.#stream
-    stream.on('data', this.#onData)
-    stream.on('end', this.#onEnd)
-    stream.on('error', this.#onError)
-    stream.on('close', this.#onClose)
-    stream.resume?.()
+    try {
+      stream.on('data', this.#onData)
+      stream.on('end', this.#onEnd)
+      stream.on('error', this.#onError)
+      stream.on('close', this.#onClose)
+      stream.resume?.()
+    } catch (error) {
+      // What only looks like one of Node's may throw.
+      return this.#fail(error)
+    }
     // What has happened already is not emitted again.
     if (stream.errorEmitted ?? stream.errored) queueMicrotask(() => this.#fail(stream.errored))
     else if (stream.endEmitted ?? stream.readableEnded) queueMicrotask(() => this.#end())
@@ -51,7 +56,11 @@ export class StreamPump implements BodyPump {
   }
 
   onDrain(): void {
-    this.#stream.resume?.()
+    try {
+      this.#stream.resume?.()
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   cancel(error?: Error): void {
@@ -88,9 +97,7 @@ export class StreamPump implements BodyPump {
 
   #leave(): void {
     this.#isOver = true
-    this.#stream.removeListener('data', this.#onData)
-    this.#stream.removeListener('end', this.#onEnd)
-    this.#stream.removeListener('close', this.#onClose)
+    leaveStream(this.#stream, { data: this.#onData, end: this.#onEnd, close: this.#onClose })
     // The error listener stays: a stream that is destroyed with an error emits it later.
   }
 }

@@ -175,7 +175,7 @@ export class Connection
     const unsent = this.#pipeline.takeAll()
     const wasOpen = this.isOpen
     if (!wasOpen) this.#opening.giveUp(error)
-    this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null)
+    this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null, error)
     for (const request of unsent) request.fail(error)
     this.#pipeline.stopUpload(error)
     const run = (): void => {
@@ -475,15 +475,18 @@ export class Connection
     this.#owner.onDisconnected(this, reason, requests, reason === 'aborted')
   }
 
-  /** @param initiator of an end in good order; `null` for an abort */
-  #end(initiator: Initiator | null): void {
+  /**
+   * @param initiator of an end in good order; `null` for an abort
+   * @param reason what a stream of the caller's is destroyed with
+   */
+  #end(initiator: Initiator | null, reason?: Error): void {
     this.#phase = nextPhase(this.#phase, initiator ?? 'abort')
     this.#pipeline.end()
     this.#patience.stop()
     this.#finWatch?.stop()
     this.#receiver.stop()
-    if (initiator === null) this.#wire?.abort()
-    else this.#wire?.finish(initiator)
+    if (initiator === null) this.#wire?.abort(reason)
+    else this.#wire?.finish(initiator, reason)
     this.#wire = null
   }
 }

@@ -62,7 +62,7 @@ export class Opening implements ConnectListener {
     publishConnected(this.#origin, this.#connector, this.servername, wire)
     // Whoever was told may have given it up.
     if (this.#reason === null) this.#owner.onOpened(wire)
-    else wire.abort()
+    else wire.abort(this.#reason)
   }
 
   onConnectFailed(error: Error): void {

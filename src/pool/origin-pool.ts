@@ -125,13 +125,23 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
    * @throws InvalidArgumentError and its like, and then the request does not exist
    */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const request = new Request(this.#originText, this.#protocol, options, handler, this)
+    // Counted before a subscriber hears of it: who closes the agent then waits for this one, too.
     this.#size++
+    const request = this.#newRequest(options, handler)
     this.#hold(request)
     this.#place(request)
     if (request.isWaiting) request.mayBeWithdrawn(options as WithdrawalOptions)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
+  }
+
+  #newRequest(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Request {
+    try {
+      return new Request(this.#originText, this.#protocol, options, handler, this)
+    } catch (error) {
+      this.#forgetOne()
+      throw error
+    }
   }
 
   /** Ends idle connections; the others end with their last request. */
@@ -155,8 +165,12 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   requestOver(request: Request): void {
-    this.#size--
     this.onPaused(request)
+    this.#forgetOne()
+  }
+
+  #forgetOne(): void {
+    this.#size--
     if (this.#size > 0) return
     if (this.#isClosing) this.close()
     this.#events.onIdle()

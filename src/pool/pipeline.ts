@@ -120,11 +120,11 @@ export class Pipeline implements WriterOwner {
   write(wire: Wire): boolean {
     const request = this.#pending!
     this.#pending = null
-    const payload = openPayload(request, this.#rules)
-    if (payload === null) return false
     this.#step('write')
     this.#starting = request
-    const isWanted = request.start(this.#owner)
+    // Its body is the caller's code, as its handler is: either may end the request, or the connection.
+    const payload = openPayload(request, this.#rules)
+    const isWanted = payload !== null && this.isOpen && request.start(this.#owner)
     this.#starting = null
     if (!isWanted || !this.isOpen) {
       this.#written('written')

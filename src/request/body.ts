@@ -147,5 +147,20 @@ export function destroyStream(stream: StreamBody, error?: Error): void {
   // A request that a server received would take its connection along, on which the response is still to be sent: a
   // proxy's 502 (undici core/util.js, destroy). One with a status code is a response: its connection is to end.
   if (stream instanceof IncomingMessage && !stream.statusCode) (stream as { socket: unknown }).socket = null
-  stream.destroy?.(error)
+  try {
+    stream.destroy?.(error)
+  } catch {
+    // What only looks like a stream of Node's may throw: it is not read any more.
+  }
+}
+
+/** Removes listeners, by the names of their events. */
+export function leaveStream(stream: StreamBody, listeners: Record<string, ((...said: never[]) => void) | null>): void {
+  try {
+    for (const [event, listener] of Object.entries(listeners)) {
+      if (listener !== null) stream.removeListener(event, listener)
+    }
+  } catch {
+    // As above: who goes on listening hears of nothing that matters.
+  }
 }

@@ -22,7 +22,7 @@ import { RequestAbortedError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import { throwLater } from '../reactor/scheduler.js'
-import { classifyBody, destroyBody, isOneShot, type RequestBody } from './body.js'
+import { classifyBody, destroyBody, isOneShot, leaveStream, type RequestBody, type StreamBody } from './body.js'
 import { type ExchangeControl, type HandlerPort, handlerPort, type OptionalCallback } from './handler.js'
 import { addHeader, addHeaders, type HeaderFields } from './header-validation.js'
 import { isIdempotent, serverName, validate, withQuery } from './validation.js'
@@ -186,6 +186,8 @@ export class Request implements ExchangeControl, HeaderFields {
     this.#carrier = carrier
     this.#isStarted = true
     this.#leaveSignal()
+    // A signal of the caller's may have ended it just now.
+    if (this.isOver) return false
     this.isPaused = false
     if (this.#bodyError !== null) {
       this.fail(this.#bodyError)
@@ -242,9 +244,9 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   onEnd(trailers: FieldSection): void {
-    this.#leaveBody()
     this.completed = true
     this.#carrier = null
+    this.#leaveBody()
     publishTrailers(this, trailers)
     try {
       this.#context.runInAsyncScope(this.#port.onEnd, this.#port, trailers)
@@ -333,10 +335,11 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   #end(error: unknown): void {
-    this.#leaveBody()
-    this.#leaveSignal()
+    // First: the body, and the signal, are the caller's.
     this.aborted = true
     this.#carrier = null
+    this.#leaveBody()
+    this.#leaveSignal()
     this.#deliverError(error)
     this.#tracker.requestOver(this)
   }
@@ -379,15 +382,20 @@ export class Request implements ExchangeControl, HeaderFields {
     if (this.payload.kind !== 'stream') return
     const { stream } = this.payload
     const { onBodyError, onBodyEnd } = { onBodyError: this.#onBodyError, onBodyEnd: this.#onBodyEnd }
-    // A stream that is destroyed with an error emits it later: somebody has to listen until then.
-    if (onBodyError !== null) {
-      stream.on('error', ignore)
-      stream.removeListener('error', onBodyError)
-    }
-    if (onBodyEnd !== null) stream.removeListener('end', onBodyEnd)
     this.#onBodyError = null
     this.#onBodyEnd = null
+    // A stream that is destroyed with an error emits it later: somebody has to listen until then.
+    if (onBodyError !== null) listenToNothing(stream)
+    leaveStream(stream, { error: onBodyError, end: onBodyEnd })
   }
 }
 
 function ignore(): void {}
+
+function listenToNothing(stream: StreamBody): void {
+  try {
+    stream.on('error', ignore)
+  } catch {
+    // What only looks like a stream of Node's may throw.
+  }
+}

@@ -45,6 +45,26 @@ export function addressesIn(answer: string | LookupAddress[], family: number | u
   return interleave(found)
 }
 
+/**
+ * A resolver of the caller's that keeps to what Node expects of it: it answers once, and what it throws is its answer.
+ * What it says, or throws, afterwards has no effect: with Node's own sockets each would be an uncaught exception.
+ */
+export function answeringOnce(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    let hasAnswered = false
+    const answer: typeof callback = (...answered) => {
+      if (hasAnswered) return
+      hasAnswered = true
+      callback(...answered)
+    }
+    try {
+      lookup(hostname, options, answer)
+    } catch (error) {
+      answer(error as Error, [])
+    }
+  }
+}
+
 /** Families by turns, beginning with that of the first answer: RFC 8305 4, as Node's net does it. */
 export function interleave(addresses: readonly LookupAddress[]): LookupAddress[] {
   const first = addresses[0]?.family

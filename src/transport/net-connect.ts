@@ -5,14 +5,14 @@
 import type { Socket } from 'node:net'
 import { connectFailedError, connectTimeoutErrorOf, isTimeout } from '../errors.js'
 import { buildConnector } from '../undici.js'
-import { lookupOptions } from './addresses.js'
+import { answeringOnce, lookupOptions } from './addresses.js'
 import { type Names, Question } from './names.js'
 import type { ConnectFunction, ConnectOptions, Target } from './transport.js'
 
 /** @throws for options that no context can be made of */
 export function netConnector(target: Target, names: Names, options: ConnectOptions): ConnectFunction {
   const { hostname, port } = target
-  const lookup = target.lookup ?? names.lookup
+  const lookup = target.lookup === undefined ? names.lookup : answeringOnce(target.lookup)
   const connect = buildConnector({ ...options, lookup, allowH2: false, timeout: 0 } as ConnectOptions)
   const question = target.lookup === undefined ? new Question(hostname, lookupOptions(target)) : null
   return (parameters, callback) =>

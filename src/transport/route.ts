@@ -5,7 +5,7 @@
 import { isIP } from 'node:net'
 import { inRootContext } from '../reactor/scheduler.js'
 import { Peer } from '../socket-pool/peer.js'
-import { addressesIn, lookupOptions } from './addresses.js'
+import { addressesIn, answeringOnce, lookupOptions } from './addresses.js'
 import { type Answer, type Names, Question } from './names.js'
 import type { Target } from './transport.js'
 
@@ -57,7 +57,7 @@ export class Route {
   /**
    * Calls back at once or later, in the root context when it is later.
    *
-   * @throws what a resolver of the caller's throws, and RangeError for a path or port that is none
+   * @throws RangeError for a path or port that is none
    */
   resolve(callback: RouteCallback): void {
     const { socketPath, hostname, lookup } = this.#target
@@ -69,7 +69,7 @@ export class Route {
         else this.#tell(callback, () => this.#peersIn(answer!))
       })
     }
-    lookup!(hostname, lookupOptions(this.#target), (error, answer, family) => {
+    answeringOnce(lookup!)(hostname, lookupOptions(this.#target), (error, answer, family) => {
       inRootContext(() => {
         if (error) callback(error, NONE)
         else this.#tell(callback, () => this.#peersAt(answer, family))

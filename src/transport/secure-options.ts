@@ -16,6 +16,24 @@ export class SecureOptions {
     const options = this.#options as ConnectionOptions
     // As tls.connect() does it, whose default can be assigned.
     this.#context ??= options.secureContext ?? tls.createSecureContext({ ciphers: tls.DEFAULT_CIPHERS, ...options })
-    return { ...this.#options, secureContext: this.#context }
+    const { checkServerIdentity } = options
+    return {
+      ...this.#options,
+      secureContext: this.#context,
+      ...(checkServerIdentity === undefined ? {} : { checkServerIdentity: notThrowing(checkServerIdentity) }),
+    }
+  }
+}
+
+type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
+
+/** What it throws refuses the peer: Node would let it surface, and the connection wait for its timeout. */
+function notThrowing(check: CheckServerIdentity): CheckServerIdentity {
+  return (hostname, certificate) => {
+    try {
+      return check(hostname, certificate)
+    } catch (error) {
+      return error instanceof Error ? error : new Error('checkServerIdentity has thrown', { cause: error })
+    }
   }
 }

@@ -137,7 +137,7 @@ class StreamConnect implements Connecting, Attempt {
 
   /** A user's function may call this as it likes: too late, twice, with `undefined` for what is not there. */
   #connected(error: Error | null | undefined, socket: Duplex | null | undefined): void {
-    if (error || !socket) return this.#fail(error)
+    if (error || !isStream(socket)) return this.#fail(error)
     if (this.#stream === socket) return
     const objection = objectionTo(socket)
     if (!this.isOver && objection === null) {
@@ -180,6 +180,12 @@ class StreamConnect implements Connecting, Attempt {
     else run()
   }
 }
+
+/** By its looks: a function of the caller's may hand over anything. */
+const isStream = (made: unknown): made is Duplex =>
+  typeof made === 'object' &&
+  made !== null &&
+  ['on', 'read', 'write', 'destroy'].every((method) => typeof (made as Record<string, unknown>)[method] === 'function')
 
 /** Why a stream cannot be a connection (undici client-h1, connectH1); `null` when it can. */
 function objectionTo(stream: Duplex): Error | null {

@@ -121,12 +121,12 @@ export class StreamWire implements Wire {
     this.#owner.setTypeOfService(value)
   }
 
-  finish(initiator: Initiator): void {
-    this.#end(initiator)
+  finish(initiator: Initiator, reason?: Error): void {
+    this.#end(initiator, reason)
   }
 
-  abort(): void {
-    this.#end(null)
+  abort(reason?: Error): void {
+    this.#end(null, reason)
   }
 
   detach(bytes: Buffer): Duplex {
@@ -164,10 +164,10 @@ export class StreamWire implements Wire {
     this.#stream.uncork()
   }
 
-  #end(initiator: Initiator | null): void {
+  #end(initiator: Initiator | null, reason: Error | undefined): void {
     this.#leave()
     this.#stream.on('error', () => {})
-    this.#stream.destroy()
+    this.#stream.destroy(reason)
     this.#owner.ended(this.error === null ? initiator : null)
   }
 

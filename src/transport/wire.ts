@@ -78,10 +78,14 @@ export interface Wire {
    * @param bytes were received already, and come first
    */
   detach(bytes: Buffer): Duplex
-  /** Ends the connection in good order, the peer's FIN awaited. The owner hears nothing more. */
-  finish(initiator: Initiator): void
-  /** Ends the connection at once. The owner hears nothing more. */
-  abort(): void
+  /**
+   * Ends the connection in good order, the peer's FIN awaited. The owner hears nothing more.
+   *
+   * @param reason what a stream of the caller's is destroyed with
+   */
+  finish(initiator: Initiator, reason?: Error): void
+  /** Ends the connection at once. The owner hears nothing more. @param reason as for {@link finish} */
+  abort(reason?: Error): void
 }
 
 /** Reset by the peer, as seen by read or write. */
