@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { RecordSplitter } from './tls-records.js'
 
 export interface RelayPlan {
@@ -12,7 +13,7 @@ export interface RelayPlan {
   /** So many pass, the next one does not. */
   after: number
   /** What the client gets instead: bytes and a FIN, a reset, or nothing any more. */
-  then: 'fin' | 'rst' | 'silence' | Buffer
+  instead: 'fin' | 'rst' | 'silence' | Buffer
 }
 
 export interface Relay {
@@ -47,37 +48,62 @@ export async function tlsRelay(serverPort: number, plan?: RelayPlan): Promise<Re
   }
 }
 
+/** What a server of this process does about a record, it has done by then. */
+const TURNS_OF_SERVER = 8
+
 function pass(client: Socket, server: Socket, plan: RelayPlan | undefined): void {
   let isOver = false
   const interfere = (): void => {
     isOver = true
     server.destroy()
-    if (plan!.then === 'rst') client.resetAndDestroy()
-    else if (plan!.then === 'fin') client.end()
-    else if (plan!.then !== 'silence') client.end(plan!.then)
+    if (plan!.instead === 'rst') client.resetAndDestroy()
+    else if (plan!.instead === 'fin') client.end()
+    else if (plan!.instead !== 'silence') client.end(plan!.instead)
   }
-  const carry = (from: Socket, to: Socket, isCounted: boolean): void => {
-    const splitter = new RecordSplitter()
-    let left = isCounted ? plan!.after : Number.POSITIVE_INFINITY
-    from.on('data', (chunk) => {
-      if (isOver) return
-      if (!isCounted) return void to.write(chunk)
-      const records = splitter.push(chunk)
-      const passing = Buffer.concat(records.slice(0, left))
-      if (passing.length > 0) to.write(passing)
-      const isCut = records.length > left
-      left -= records.length
-      if (isCut) interfere()
-    })
+  const limitOf = (towards: RelayPlan['towards']): number =>
+    plan?.towards === towards ? plan.after : Number.POSITIVE_INFINITY
+
+  const fromServer = new RecordSplitter()
+  let leftToClient = limitOf('client')
+  server.on('data', (chunk) => {
+    if (isOver) return
+    // A server that speaks no TLS has no records to count.
+    if (leftToClient === Number.POSITIVE_INFINITY) return void client.write(chunk)
+    const records = fromServer.push(chunk)
+    const passing = Buffer.concat(records.slice(0, leftToClient))
+    if (passing.length > 0) client.write(passing)
+    const isCut = records.length > leftToClient
+    leftToClient -= records.length
+    if (isCut) interfere()
+  })
+
+  // One record at a time: a server that ends the connection over one of them has not received the next one, for which
+  // its kernel would send a reset behind what the server has said.
+  const fromClient = new RecordSplitter()
+  const waiting: Buffer[] = []
+  let leftToServer = limitOf('server')
+  let isPumping = false
+  const pump = async (): Promise<void> => {
+    if (isPumping) return
+    isPumping = true
+    for (let record = waiting.shift(); record !== undefined && !isOver; record = waiting.shift()) {
+      if (leftToServer-- <= 0) return interfere()
+      if (!server.writable) return
+      server.write(record)
+      for (let i = 0; i < TURNS_OF_SERVER; i++) await setImmediate()
+    }
+    isPumping = false
   }
-  carry(client, server, plan?.towards === 'server')
-  carry(server, client, plan?.towards === 'client')
+  client.on('data', (chunk) => {
+    waiting.push(...fromClient.push(chunk))
+    void pump()
+  })
   client.on('end', () => server.end())
   client.on('close', () => server.destroy())
-  server.on('close', () => {
-    if (!isOver) client.end()
-  })
-  server.on('end', () => {
-    if (!isOver) client.end()
-  })
+  const endClient = (): void => {
+    if (isOver) return
+    isOver = true
+    client.end()
+  }
+  server.on('end', endClient).on('close', endClient)
 }
