@@ -19,12 +19,16 @@ export interface SecureServer {
   readonly server: Server
   /** Of each connection with a handshake done. */
   readonly views: ClientView[]
-  /** Of each request, whether its connection had resumed a session. */
+  /** Of each request that was answered, whether its connection had resumed a session. */
   readonly resumed: boolean[]
   /** Everything that was received, of all connections. */
   readonly plaintext: string
   close(): Promise<void>
 }
+
+/** Requests of this path get the head of a response, and nothing more. */
+export const HELD = '/held'
+const HELD_HEAD = 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n'
 
 const HEAD_END = '\r\n\r\n'
 
@@ -43,7 +47,12 @@ export async function secureServer(options: TlsOptions, answer: string): Promise
       plaintext += text
       received += text
       for (let end = received.indexOf(HEAD_END); end >= 0; end = received.indexOf(HEAD_END)) {
+        const head = received.slice(0, end)
         received = received.slice(end + HEAD_END.length)
+        if (head.startsWith(`GET ${HELD} `)) {
+          socket.write(HELD_HEAD)
+          continue
+        }
         resumed.push(socket.isSessionReused())
         socket.write(answer)
         if (/^connection: close/im.test(answer)) socket.end()

@@ -9,6 +9,7 @@ const transports = isNative ? (['native', 'net'] as const) : (['net'] as const)
 
 export interface Contender {
   name: string
+  chosen: RecyclingAgentOptions
   make(options: RecyclingAgentOptions): RecyclingAgent
 }
 
@@ -21,6 +22,6 @@ const nameOf = (chosen: RecyclingAgentOptions): string =>
 export const contenders: Contender[] = TLS_PATHS.flatMap((path) =>
   transports.map((transport) => {
     const chosen = { transport, ...path }
-    return { name: nameOf(chosen), make: (options) => new RecyclingAgent({ ...options, ...chosen }) }
+    return { name: nameOf(chosen), chosen, make: (options) => new RecyclingAgent({ ...options, ...chosen }) }
   }),
 )

@@ -14,11 +14,12 @@ import { describe, expect, it } from 'vitest'
 import type { RecyclingAgentOptions } from '../../src/index.js'
 import { isTried } from '../support/gate.js'
 import { ok } from '../support/raw-server.js'
-import { type SecureServer, secureServer } from '../support/secure-server.js'
+import { HELD, type SecureServer, secureServer } from '../support/secure-server.js'
 import { type RelayPlan, tlsRelay } from '../support/tls-relay.js'
 import { contenders } from './contenders.js'
 import { type Deviation, deviationOf } from './deviations.js'
 import { describeError } from './errors.js'
+import { pendingOf } from './pending.js'
 
 /** What undici's Agent makes of the first request: `answer`, or an error's code, or its message when it has no code. */
 export type Gives = string | RegExp
@@ -148,6 +149,22 @@ export class Stage {
     return error
   }
 
+  /** A request that goes on until the end. Resolves when the head of its response is there. */
+  hold(agent: Dispatcher, port: number): Promise<void> {
+    return new Promise((resolve) => {
+      agent.dispatch(
+        { origin: `https://${HOST}:${port}`, path: HELD, method: 'GET' },
+        {
+          onRequestStart() {},
+          onResponseStart: () => resolve(),
+          onResponseData() {},
+          onResponseEnd() {},
+          onResponseError: () => resolve(),
+        },
+      )
+    })
+  }
+
   async end(): Promise<void> {
     // What follows the last callback within some turns.
     for (let i = 0; i < 4; i++) await setImmediate()
@@ -262,8 +279,13 @@ async function expectAlike(name: string, gives: Gives, play: Play, contender: Ma
   const ours = await run(play, contender)
   expect(outcomeOf(undicis.log)).toMatch(typeof gives === 'string' ? new RegExp(`^${gives}$`) : gives)
   const deviation = deviationOf(name)
+  const pending = pendingOf(name)
   if (deviation !== undefined) expectDeviation(deviation, [undicis, ours], settings)
-  else expect(comparable(ours.log, settings)).toEqual(comparable(undicis.log, settings))
+  else if (pending !== undefined) {
+    expect(comparable(ours.log, settings), 'alike now: take it out of pending.ts').not.toEqual(
+      comparable(undicis.log, settings),
+    )
+  } else expect(comparable(ours.log, settings)).toEqual(comparable(undicis.log, settings))
   for (const { log, plaintext } of [undicis, ours]) {
     check?.(log)
     const isAnswered = log.some(([who, what]) => who === 'client' && what === 'answer')
