@@ -25,6 +25,10 @@ export const deviationOf = (name: string): Deviation | undefined =>
 
 /** What differs in no matter which set-up. */
 export const EVERYWHERE = {
+  http1: {
+    reason: 'HTTP/1.1 is what we speak; undici 8 offers HTTP/2 besides, unless it is told not to',
+    options: { allowH2: false },
+  },
   noPath: {
     reason: "Without a Unix socket the `path` in Node's error for an early end is undefined with undici, null with us",
     apply: (path: unknown): unknown => path ?? undefined,

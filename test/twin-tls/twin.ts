@@ -17,7 +17,7 @@ import { ok } from '../support/raw-server.js'
 import { HELD, type SecureServer, secureServer } from '../support/secure-server.js'
 import { type RelayPlan, tlsRelay } from '../support/tls-relay.js'
 import { contenders } from './contenders.js'
-import { type Deviation, deviationOf } from './deviations.js'
+import { type Deviation, deviationOf, EVERYWHERE } from './deviations.js'
 import { describeError } from './errors.js'
 import { pendingOf } from './pending.js'
 
@@ -270,7 +270,7 @@ function expectDeviation({ undicis, ours }: Deviation, [reference, own]: [Run, R
 /** The reference is played once for all contenders. */
 const references = new Map<string, Promise<Run>>()
 
-const makeUndicis: Make = (options) => new Agent(options as Agent.Options)
+const makeUndicis: Make = (options) => new Agent({ ...EVERYWHERE.http1.options, ...(options as Agent.Options) })
 
 async function expectAlike(name: string, gives: Gives, play: Play, contender: Make, settings: Settings): Promise<void> {
   const { isLate = false, check } = settings

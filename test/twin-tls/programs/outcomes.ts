@@ -4,6 +4,7 @@
  */
 import { Agent } from 'undici'
 import { RecyclingAgent, type RecyclingAgentOptions } from '../../../src/index.js'
+import { EVERYWHERE } from '../deviations.js'
 import { describeError } from '../errors.js'
 
 export interface Wanted {
@@ -17,7 +18,8 @@ export interface Wanted {
 const { dispatchers, connects, port }: Wanted = JSON.parse(process.argv[2]!)
 
 async function outcomeOf(chosen: RecyclingAgentOptions | null, connect: object): Promise<unknown> {
-  const agent = chosen === null ? new Agent({ connect }) : new RecyclingAgent({ connect, ...chosen })
+  const agent =
+    chosen === null ? new Agent({ ...EVERYWHERE.http1.options, connect }) : new RecyclingAgent({ connect, ...chosen })
   try {
     const { statusCode, body } = await agent.request({ origin: `https://127.0.0.1:${port}`, path: '/', method: 'GET' })
     return [statusCode, await body.text()]
