@@ -29,7 +29,7 @@ describe('an alert instead of a ServerHello', () => {
   for (const [name, description] of Object.entries(ALERT)) {
     twin(
       `fatal, ${name}`,
-      description === ALERT.closeNotify ? /./ : /^ERR_SSL_|^ECONNRESET$/,
+      description === ALERT.closeNotify ? 'ECONNRESET' : /^ERR_SSL_|^ECONNRESET$/,
       replying('fin', tlsAlert('fatal', description)),
     )
   }
@@ -40,17 +40,25 @@ describe('an alert instead of a ServerHello', () => {
     'userCanceled',
     'handshakeFailure',
   ] as const) {
-    twin(`warning, ${name}`, /./, replying('fin', tlsAlert('warning', ALERT[name])))
+    twin(
+      `warning, ${name}`,
+      name === 'noRenegotiation' ? 'ERR_SSL_NO_RENEGOTIATION' : 'ECONNRESET',
+      replying('fin', tlsAlert('warning', ALERT[name])),
+    )
   }
   twin(
     'fatal, and no FIN behind it',
     'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE|ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
     replying('none', tlsAlert('fatal', ALERT.handshakeFailure)),
   )
-  twin('fatal, that nobody knows', /./, replying('fin', tlsAlert('fatal', 250)))
-  twin('of an unknown level', /./, replying('fin', tlsRecord(CONTENT.alert, Buffer.from([3, ALERT.internalError]))))
-  twin('of one byte', /./, replying('fin', tlsRecord(CONTENT.alert, Buffer.from([2]))))
-  twin('of no byte', /./, replying('fin', tlsRecord(CONTENT.alert, Buffer.alloc(0))))
+  twin('fatal, that nobody knows', 'ECONNRESET', replying('fin', tlsAlert('fatal', 250)))
+  twin(
+    'of an unknown level',
+    'ERR_SSL_UNKNOWN_ALERT_TYPE',
+    replying('fin', tlsRecord(CONTENT.alert, Buffer.from([3, ALERT.internalError]))),
+  )
+  twin('of one byte', 'ERR_SSL_INVALID_ALERT', replying('fin', tlsRecord(CONTENT.alert, Buffer.from([2]))))
+  twin('of no byte', 'ERR_SSL_INVALID_ALERT', replying('fin', tlsRecord(CONTENT.alert, Buffer.alloc(0))))
   twin(
     'twice',
     /^ERR_SSL_/,
@@ -58,10 +66,10 @@ describe('an alert instead of a ServerHello', () => {
   )
   twin(
     'five warnings, and nothing else',
-    /./,
+    'ERR_SSL_TOO_MANY_WARN_ALERTS',
     replying('fin', ...Array.from({ length: 5 }, () => tlsAlert('warning', ALERT.userCanceled))),
   )
-  twin('close_notify, and no FIN behind it', /./, replying('none', tlsAlert('warning', ALERT.closeNotify)))
+  twin('close_notify, and no FIN behind it', 'ECONNRESET', replying('none', tlsAlert('warning', ALERT.closeNotify)))
 })
 
 describe('what is no TLS', () => {
@@ -87,10 +95,10 @@ describe('what is no TLS', () => {
     /^ERR_SSL_/,
     replying('fin', tlsRecord(CONTENT.handshake, Buffer.alloc(10), [9, 9])),
   )
-  twin('an empty record', /./, replying('fin', tlsRecord(CONTENT.handshake, Buffer.alloc(0))))
+  twin('an empty record', 'ECONNRESET', replying('fin', tlsRecord(CONTENT.handshake, Buffer.alloc(0))))
   twin(
     'forty empty records',
-    /./,
+    'ERR_SSL_RECORD_TOO_SMALL',
     replying('fin', ...Array.from({ length: 40 }, () => tlsRecord(CONTENT.handshake, Buffer.alloc(0)))),
   )
   twin(
@@ -108,7 +116,7 @@ describe('what is no TLS', () => {
     /^ERR_SSL_/,
     replying('fin', tlsRecord(CONTENT.handshake, Buffer.from([2, 0, 0, 0]))),
   )
-  twin('a request to say hello', /./, replying('fin', tlsRecord(CONTENT.handshake, Buffer.from([0, 0, 0, 0]))))
+  twin('a request to say hello', 'ECONNRESET', replying('fin', tlsRecord(CONTENT.handshake, Buffer.from([0, 0, 0, 0]))))
   twin(
     'application data',
     /^ERR_SSL_/,
@@ -167,11 +175,19 @@ describe.each([
   ['TLSv1.3', 7],
 ] as const)('in the midst of a handshake of %s', (version, records) => {
   for (let after = 1; after <= records; after++) {
-    const interrupting = (name: string, gives: Gives, bytes: Buffer): void =>
+    const isOpen = version === 'TLSv1.3' && after >= 6
+    const interrupting = (name: string, code: Gives, bytes: Buffer): void => {
+      const gives = isOpen ? 'UND_ERR_SOCKET' : code
+
       twin(`${version}: ${name} behind ${after} records`, gives, interrupted(version, after, bytes), { isLate: true })
-    interrupting('an alert', /./, tlsAlert('fatal', ALERT.internalError))
-    interrupting('a close_notify', /./, tlsAlert('warning', ALERT.closeNotify))
-    interrupting('garbage', /./, Buffer.alloc(50, 'garbage'))
-    interrupting('application data', /./, tlsRecord(CONTENT.applicationData, Buffer.alloc(40)))
+    }
+    interrupting('an alert', /^ERR_SSL_/, tlsAlert('fatal', ALERT.internalError))
+    interrupting(
+      'a close_notify',
+      version === 'TLSv1.2' && after < 6 ? 'ECONNRESET' : /^ERR_SSL_/,
+      tlsAlert('warning', ALERT.closeNotify),
+    )
+    interrupting('garbage', /^ERR_SSL_(WRONG_VERSION_NUMBER|BAD_RECORD_TYPE)$/, Buffer.alloc(50, 'garbage'))
+    interrupting('application data', /^ERR_SSL_/, tlsRecord(CONTENT.applicationData, Buffer.alloc(40)))
   }
 })

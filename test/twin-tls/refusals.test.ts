@@ -43,7 +43,7 @@ describe('rejectUnauthorized: false', () => {
   tolerated('one with a signature that is wrong', 'answer', () => Holder.authority().issue().identity(), { ca })
   tolerated(
     'one with a weak key',
-    /./,
+    'answer',
     () => ({ ...authority.issue({ keys: keys.rsa(1024) }).identity(), ciphers: 'DEFAULT:@SECLEVEL=0' }),
     { ca },
   )
@@ -64,7 +64,7 @@ describe('rejectUnauthorized: false', () => {
   for (const value of [undefined, null, 0, '', 'false']) {
     twin(
       `as ${JSON.stringify(value) ?? 'undefined'}`,
-      /./,
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
       meeting(() => ({
         server,
         connect: { rejectUnauthorized: value },
@@ -87,8 +87,8 @@ describe('what goes with a connection', () => {
     )
   given('OCSP, of a server that has nothing to staple', 'answer', { requestOCSP: true })
   given('traces of nothing', 'answer', { enableTrace: false })
-  given('a session of no valid type', /./, { session: 'session' })
-  given('a session that is none', /./, { session: Buffer.from('session') })
+  given('a session of no valid type', /^(ERR_INVALID_ARG_TYPE|answer)$/, { session: 'session' })
+  given('a session that is none', 'answer', { session: Buffer.from('session') })
   given('a small highWaterMark', 'answer', { highWaterMark: 1 })
   given('keepAlive: false', 'answer', { keepAlive: false })
   given('ALPN by another name', 'answer', { NPNProtocols: ['http/1.1'] })
@@ -100,7 +100,7 @@ describe('what goes with a connection', () => {
     ['a response', Buffer.from('response')],
     ['an empty response', Buffer.alloc(0)],
   ] as const) {
-    twin(`OCSP, of a server that staples ${name}`, /./, async (stage) => {
+    twin(`OCSP, of a server that staples ${name}`, 'answer', async (stage) => {
       const { port, server: listening } = await stage.server(server)
       listening.on('OCSPRequest', (_certificate, _issuer, callback) => callback(null, staple))
       for (const requestOCSP of [false, true]) await stage.get(stage.agent({ ca, requestOCSP }), { port })
