@@ -21,7 +21,9 @@ export interface SecureServer {
   readonly views: ClientView[]
   /** Of each request that was answered, whether its connection had resumed a session. */
   readonly resumed: boolean[]
-  /** Everything that was received, of all connections. */
+  /** What was received, of each connection. */
+  readonly requests: readonly string[]
+  /** All of that. */
   readonly plaintext: string
   close(): Promise<void>
 }
@@ -37,14 +39,15 @@ export async function secureServer(options: TlsOptions, answer: string): Promise
   const views: ClientView[] = []
   const resumed: boolean[] = []
   const sockets = new Set<Socket>()
-  let plaintext = ''
+  const requests: string[] = []
   const server = createServer(options, (socket) => {
     views.push(viewOf(socket))
     socket.on('error', () => {})
+    const index = requests.push('') - 1
     let received = ''
     socket.on('data', (chunk) => {
       const text = chunk.toString('latin1')
-      plaintext += text
+      requests[index] += text
       received += text
       for (let end = received.indexOf(HEAD_END); end >= 0; end = received.indexOf(HEAD_END)) {
         const head = received.slice(0, end)
@@ -70,8 +73,9 @@ export async function secureServer(options: TlsOptions, answer: string): Promise
     server,
     views,
     resumed,
+    requests,
     get plaintext() {
-      return plaintext
+      return requests.join('')
     },
     async close() {
       for (const socket of sockets) socket.destroy()

@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type PeerCertificate } from 'node:tls'
-import { describe } from 'vitest'
+import { describe, onTestFinished } from 'vitest'
 import { ok } from '../support/raw-server.js'
 import { generalName, Holder } from '../support/x509.js'
 import { describeCertificate } from './errors.js'
@@ -252,6 +252,23 @@ describe('checkServerIdentity', () => {
     checked(() => mistrust, { rejectUnauthorized: false }),
   )
 
+  // What is thrown is the process's to deal with, as with undici, and the connection is not made.
+  twin('that throws', 'UND_ERR_CONNECT_TIMEOUT', async (stage) => {
+    const { port } = await stage.server(authority.issue().identity())
+    const thrown = new Promise<void>((resolve) => {
+      process.setUncaughtExceptionCaptureCallback(({ message }) => {
+        stage.note('process', 'uncaught', message)
+        resolve()
+      })
+    })
+    onTestFinished(() => process.setUncaughtExceptionCaptureCallback(null))
+    const check = (): void => {
+      throw new Error('thrown')
+    }
+    await stage.get(stage.agent({ ca, checkServerIdentity: check }, { connectTimeout: 300 }), { port })
+    await thrown
+    process.setUncaughtExceptionCaptureCallback(null)
+  })
   twin('is told host and certificate', 'answer', async (stage) => {
     const { port } = await stage.server(authority.issue({ subject: 'subject.test' }).identity())
     for (const servername of [undefined, 'localhost', 'a.test']) {

@@ -221,5 +221,21 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('with a session of %s', (version)
   })
 })
 
+describe('a server of TLS 1.2 that wants to negotiate again (RFC 5746)', () => {
+  twin('a server that negotiates again', 'answer', async (stage) => {
+    const running = await stage.server({ ...server, ...only12 })
+    const over = new Promise<string>((resolve) => {
+      running.server.on('secureConnection', (socket) => {
+        socket.renegotiate({}, (error) => resolve(error?.message ?? 'done'))
+        socket.on('close', () => resolve('closed'))
+      })
+    })
+    const agent = stage.agent({ ca })
+    await stage.get(agent, { port: running.port })
+    stage.note('server', 'renegotiated', await over)
+    await stage.get(agent, { port: running.port })
+  })
+})
+
 const WRONG = authority.issue({ names: [generalName.dns('other.test')] }).identity()
 const CLIENT = authority.issue({ subject: 'client', names: [] }).identity()
