@@ -293,8 +293,12 @@ async function expectAlike(name: string, gives: Gives, play: Play, contender: Ma
   }
 }
 
-/** Declares a set-up: a test for each contender. */
+const declared = new Set<string>()
+
+/** Declares a set-up: a test for each contender. Its name is the only one of its file. */
 export function twin(name: string, gives: Gives, play: Play, settings: Settings = {}): void {
+  if (declared.has(name)) throw new Error(`there is a set-up of that name: ${name}`)
+  declared.add(name)
   describe.runIf(isTried(settings.whyNot ?? null))(name, () => {
     it.each(contenders)('$name', ({ make }) => expectAlike(name, gives, play, make, settings))
   })
