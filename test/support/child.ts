@@ -18,6 +18,8 @@ export interface ChildOptions {
   under?: string[]
   /** Of node: `--expose-gc` and its like. */
   nodeFlags?: string[]
+  /** Variables, besides those of this process. */
+  env?: Record<string, string>
   /** A program that takes longer is killed. @default 20000 */
   timeoutMs?: number
 }
@@ -64,16 +66,21 @@ export class Program {
   }
 
   /** Runs the program to its end, however it ends. */
-  run({ timeoutMs = 20_000, ...options }: ChildOptions = {}): Promise<ChildResult> {
+  run({ timeoutMs = 20_000, env, ...options }: ChildOptions = {}): Promise<ChildResult> {
     return new Promise((resolve) => {
-      const child = execFile('sh', this.#command(options), { timeout: timeoutMs }, (_error, stdout, stderr) => {
-        resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
-      })
+      const child = execFile(
+        'sh',
+        this.#command(options),
+        { timeout: timeoutMs, env: { ...process.env, ...env } },
+        (_error, stdout, stderr) => {
+          resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr })
+        },
+      )
     })
   }
 
   /** Starts the program, with a channel for messages. */
-  start(options: Omit<ChildOptions, 'timeoutMs'> = {}): ChildProcess {
+  start(options: Omit<ChildOptions, 'timeoutMs' | 'env'> = {}): ChildProcess {
     return spawn('sh', this.#command(options), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   }
 
