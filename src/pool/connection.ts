@@ -1,6 +1,6 @@
 /**
- * One connection to an origin: its wire, the reader of responses, and its deadlines. Its phases are those of
- * connection-phase.ts; which requests it carries, and what becomes of them, is decided in its pipeline.
+ * One connection to an origin: its wire, its phases (connection-phase.ts) and its deadlines, and how it ends. Which requests
+ * it carries, and what becomes of them, is decided in its pipeline; what they hear of their responses in responses.ts.
  */
 import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
@@ -26,13 +26,12 @@ import { PooledConnection } from './free-connections.js'
 import { Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
-import { Receiver, type ReceiverOwner } from './receiver.js'
-import { endsPipeline, idleTimeAfter } from './reuse.js'
+import { Responses, type ResponsesOwner } from './responses.js'
 import { isEndOfPeer, mayBeRepeated } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements OpeningOwner, ReceiverOwner, WireListener, PipelineOwner, FinWatchOwner, DeadlineOwner, Task
+  implements OpeningOwner, ResponsesOwner, WireListener, PipelineOwner, FinWatchOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
@@ -42,21 +41,15 @@ export class Connection
   readonly #transport: Transport
   readonly #options: ConnectionOptions
   readonly #pipeline: Pipeline
-  readonly #receiver: Receiver
+  readonly #responses: Responses
   readonly #patience: Patience
   #phase: ConnectionPhase = 'connecting'
   readonly #opening: Opening
   #wire: Wire | null = null
-  #idleTimeoutMs: number
   /** From the first response on that it is kept behind. */
   #finWatch: FinWatch | null = null
-  /** A byte of the response that is due has come. */
-  #isAnswering = false
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
   #restsUntil = -1
-  #head: ResponseHead | null = null
-  /** What ends the connection is known, and will be told in the next turn. */
-  #isFailing = false
   #isScheduled = false
 
   /** @param request whom it is made for */
@@ -73,10 +66,9 @@ export class Connection
     this.#owner = owner
     this.#transport = transport
     this.#options = options
-    this.#idleTimeoutMs = options.keepAliveTimeout
     this.#pipeline = new Pipeline(this, owner, options)
-    this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
+    this.#responses = new Responses(this, this.#pipeline, this.#patience, transport.scheduler, options)
     this.#opening = new Opening(connector, request, this)
     this.#take(request)
   }
@@ -197,7 +189,7 @@ export class Connection
       if (this.#isResting) return this.#schedule()
     }
     this.#advance()
-    if (this.#receiver.isDue) this.onReadable()
+    if (this.#responses.isDue) this.onReadable()
   }
 
   // OpeningOwner
@@ -224,78 +216,43 @@ export class Connection
   // WireListener
 
   onReadable(): void {
-    if (this.#phase === 'open' && !this.#isFailing) this.#receiver.receive(this.#wire!)
+    if (this.#phase === 'open') this.#responses.receive(this.#wire!)
   }
 
   onDrain(): void {
     this.#pipeline.onDrain()
   }
 
-  // ReceiverOwner
+  // ResponsesOwner
 
   onPeerClosed(): void {
     this.#finWatch?.onClosed()
     this.#close(socketError('other side closed', this.#wire!.info), 'peer')
   }
 
-  /** Behind a head, an error waits for the next turn (the first task runs in this one): fetch needs its microtasks. */
-  onReceiveFailed(error: Error): void {
-    if (this.#head === null) return this.#lose(error)
-    this.#isFailing = true
-    this.#pipeline.stopWriting()
-    const lose = { run: () => this.#phase === 'open' && this.#lose(error) }
-    this.#transport.scheduler.later({ run: () => this.#transport.scheduler.later(lose) })
+  onLost(error: Error): void {
+    this.#lose(error)
   }
 
   onReceiveDue(): void {
     this.#schedule()
   }
 
-  expectation(): Request | null {
-    return this.#pipeline.first
-  }
-
-  onResponseBegin(): void {
-    this.#isAnswering = true
-    this.#pipeline.first!.onResponseBegin()
-  }
-
-  onInformational(head: ResponseHead): void {
-    const request = this.#pipeline.first!
-    this.#patience.forHeaders(request)
-    request.onHead(head)
-  }
-
-  onHead(head: ResponseHead): void {
-    const request = this.#pipeline.first!
-    this.#head = head
-    const pipeline = this.#pipeline
-    if (pipeline.runningCount > 1 && endsPipeline(head, pipeline.isLast)) pipeline.cut()
-    this.#idleTimeoutMs = idleTimeAfter(head, this.#options)
-    if (this.#idleTimeoutMs === 0) pipeline.stopWriting()
-    this.#patience.forBody(request)
-    request.onHead(head)
-    if (this.#phase === 'closed') return
-    pipeline.onHead()
-    this.#followPause(request)
+  onHeadTold(): void {
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
   }
 
-  onData(chunk: Buffer): void {
-    const request = this.#pipeline.first!
-    this.#patience.forBody(request)
-    request.onData(chunk)
-    if (this.#phase !== 'closed') this.#followPause(request)
+  onPaused(request: Request): void {
+    this.#owner.onPaused(request)
   }
 
-  onEnd(trailers: FieldSection): void {
+  onResumed(request: Request): void {
+    this.#owner.onResumed(request)
+  }
+
+  onAnswered(request: Request, head: ResponseHead, trailers: FieldSection): void {
     const pipeline = this.#pipeline
-    const request = pipeline.takeFirst()
-    const head = this.#head!
-    this.#head = null
-    this.#isAnswering = false
-    this.#patience.stop()
     const isLast = pipeline.isCut || (pipeline.isLast && pipeline.first === null)
     if (pipeline.isSentTo(this.#wire!) && head.shouldKeepAlive && !isLast) {
       this.#finWatch ??= new FinWatch(this, this.#owner.habits, this.#transport.waits)
@@ -320,7 +277,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, 'tunnel')
     this.#pipeline.end()
     this.#patience.stop()
-    this.#receiver.stop()
+    this.#responses.stop()
     this.#pipeline.stopUpload()
     const wire = this.#wire!
     this.#wire = null
@@ -338,10 +295,7 @@ export class Connection
   // RequestCarrier
 
   resumeResponse(request: Request): void {
-    if (request !== this.#pipeline.first || !this.#receiver.isPaused || this.#isFailing) return
-    this.#owner.onResumed(request)
-    this.#patience.forBody(request)
-    this.#receiver.resume(this.#wire!)
+    if (this.#wire !== null) this.#responses.resume(request, this.#wire)
   }
 
   requestAborted(request: Request): void {
@@ -358,7 +312,7 @@ export class Connection
 
   onUploaded(): void {
     const { first } = this.#pipeline
-    if (this.#head === null && first !== null) this.#patience.forHeaders(first)
+    if (this.#responses.awaitsHead && first !== null) this.#patience.forHeaders(first)
     this.#advance()
     if (this.canTake) this.#owner.onAvailable(this)
   }
@@ -388,7 +342,7 @@ export class Connection
 
   /** Nothing of a response has come, and the connection had been used before: it was a race with the peer's end. */
   #isLostInRace(error: Error): boolean {
-    return this.#finWatch !== null && !this.#isAnswering && isEndOfPeer(error)
+    return this.#finWatch !== null && !this.#responses.hasBegun && isEndOfPeer(error)
   }
 
   #isToBeSentAgain(request: Request): boolean {
@@ -432,16 +386,9 @@ export class Connection
   #nextResponse(): void {
     const { first } = this.#pipeline
     if (first !== null) this.#patience.forHeaders(first)
-    else this.#patience.forReuse(this.#idleTimeoutMs)
+    else this.#patience.forReuse(this.#responses.idleTimeoutMs)
     if (this.canTake) this.#owner.onAvailable(this)
     else if (this.#pipeline.pending !== null) this.#schedule()
-  }
-
-  #followPause(request: Request): void {
-    if (!request.isPaused) return
-    this.#receiver.pause()
-    this.#patience.stop()
-    this.#owner.onPaused(request)
   }
 
   /** Ends in good order, between two messages. */
@@ -484,7 +431,7 @@ export class Connection
     this.#pipeline.end()
     this.#patience.stop()
     this.#finWatch?.stop()
-    this.#receiver.stop()
+    this.#responses.stop()
     if (initiator === null) this.#wire?.abort(reason)
     else this.#wire?.finish(initiator, reason)
     this.#wire = null
