@@ -20,7 +20,7 @@ export class SecureOptions {
     return {
       ...this.#options,
       secureContext: this.#context,
-      ...(checkServerIdentity === undefined ? {} : { checkServerIdentity: notThrowing(checkServerIdentity) }),
+      ...(typeof checkServerIdentity === 'function' && { checkServerIdentity: notThrowing(checkServerIdentity) }),
     }
   }
 }
