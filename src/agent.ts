@@ -5,14 +5,17 @@ import type { SingleConnectionStats } from './dispatcher-core.js'
 import { type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
+import type { TlsStats } from './transport/tls-stats.js'
 
 /**
  * What {@link RecyclingAgent.stats} returns: undici's PoolStats by origin, or its ClientStats with `connections: 1`; and
- * the counters of the socket pool.
+ * the counters of the socket pool and of TLS.
  */
 export type AgentStats = { readonly [origin: `http${string}`]: OriginStats | SingleConnectionStats } & {
   /** Not enumerable, so that whoever walks over the origins meets origins only. */
   readonly sockets: SocketPoolStats
+  /** Not enumerable, either. */
+  readonly tls: TlsStats
 }
 
 /**
@@ -39,10 +42,11 @@ export class RecyclingAgent extends DispatcherBase {
     super(resolveOptions(options))
   }
 
-  /** A snapshot, by origin, of the origins that have requests or connections now; and the socket pool's counters. */
+  /** A snapshot, by origin, of the origins that have requests or connections now; and the counters. */
   get stats(): AgentStats {
     const stats = this.core.stats
     Object.defineProperty(stats, 'sockets', { value: this.core.sockets })
+    Object.defineProperty(stats, 'tls', { value: this.core.tls })
     return stats as unknown as AgentStats
   }
 

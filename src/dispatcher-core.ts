@@ -7,6 +7,7 @@ import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-poo
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { createTransport } from './transport/choose.js'
+import type { TlsStats } from './transport/tls-stats.js'
 import type { Transport } from './transport/transport.js'
 
 /** The events that a dispatcher emits. */
@@ -66,6 +67,10 @@ export class DispatcherCore implements PoolEvents {
 
   get sockets(): SocketPoolStats {
     return this.#transport.sockets
+  }
+
+  get tls(): TlsStats {
+    return this.#transport.tls
   }
 
   /**

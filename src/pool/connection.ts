@@ -110,7 +110,7 @@ export class Connection
    */
   isFit(request: Request): boolean {
     if (!this.#isFor(request)) {
-      this.#close('servername changed', 'self')
+      this.#close(request.servername === this.#servername ? 'upgrade' : 'servername changed', 'self')
       return false
     }
     if (this.#running.length > 0 || this.#isResting) return true
@@ -133,7 +133,7 @@ export class Connection
     // Whoever was told may have ended it.
     if (this.#phase !== 'connecting') return
     this.#patience.forConnection(connector.connectTimeout)
-    this.#connecting = connector.connect(servername, this)
+    this.#connecting = connector.connect(servername, this, request.wantsTunnel)
   }
 
   /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
@@ -373,9 +373,9 @@ export class Connection
     this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
   }
 
-  /** The peer has proved to be whom this request is for (TLS). */
-  #isFor({ protocol, servername }: Request): boolean {
-    return servername === this.#servername || protocol !== 'https:'
+  /** With TLS: the peer has proved to be whom this request is for, and what is below could become a tunnel. */
+  #isFor({ protocol, servername, wantsTunnel }: Request): boolean {
+    return protocol !== 'https:' || (servername === this.#servername && (!wantsTunnel || this.#wire!.canDetach))
   }
 
   #schedule(): void {

@@ -1,65 +1,110 @@
 /**
- * TLS over a recycled descriptor: TCP as always, then the descriptor is lent to Node, and undici's connector makes a
- * `TLSSocket` above it: session cache, SNI, ALPN and verification are theirs.
+ * TLS over a recycled descriptor: TCP as always, then the handshake. OpenSSL makes it on the descriptor itself, unless it
+ * is Node's to make; and whatever does not come to a good end there is made anew by Node, so that every error is Node's own.
+ * For Node the descriptor is lent, and undici's connector makes a `TLSSocket` above it.
+ *
+ * Invariant: nothing of a request is sent before the peer has been verified.
  */
+import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { buildConnector } from 'undici'
 import { connectTimeoutError } from '../errors.js'
+import type { NativeTls } from '../tls/native-tls.js'
+import { SessionCache } from '../tls/session-cache.js'
+import type { TlsContext } from '../tls/tls-context.js'
 import type { Loan } from './loan.js'
+import { NativeHandshake, type NativeHandshakeOwner } from './native-handshake.js'
+import { NodeTls } from './node-tls.js'
 import type { SecureOptions } from './secure-options.js'
 import { StreamWire } from './stream-wire.js'
 import type { Tcp } from './tcp.js'
 import { TcpConnect, type TcpConnectListener } from './tcp-connect.js'
 import type { TcpWire } from './tcp-wire.js'
+import type { TlsStats } from './tls-stats.js'
+import type { TlsWire } from './tls-wire.js'
 import { type Connecting, type ConnectListener, type Connector, connectParameters, type Target } from './transport.js'
 
+/** What the connections over TLS of one agent share. */
+export interface Security {
+  readonly native: NativeTls
+  /** For Node's connections, which have a context of their own. */
+  readonly secure: SecureOptions
+  /** How many sessions are kept for each origin. */
+  readonly maxCachedSessions: number
+  readonly stats: TlsStats
+}
+
+/** So many native handshakes may fail one after the other, where Node's succeed, before Node makes them all. */
+const MOST_FAILURES = 8
+
 export class TlsConnector implements Connector {
-  readonly #tcp: Tcp
-  readonly #target: Target
-  readonly #secure: SecureOptions
+  readonly tcp: Tcp
+  readonly target: Target
+  readonly security: Security
   readonly localAddress: string | undefined
   readonly connectFunction = undefined
   readonly connectTimeout: number
-  /** It holds the cache of sessions, which is one origin's. */
-  #connect: buildConnector.connector | undefined
+  readonly sessions: SessionCache
+  readonly node: NodeTls
+  /** Of native handshakes, since the last one that did not fail. */
+  #failures = 0
+  /** Node's turn: its own handshake has not succeeded since the native one failed. */
+  #isNodesTurn = false
 
-  constructor(tcp: Tcp, target: Target, secure: SecureOptions) {
-    this.#tcp = tcp
-    this.#target = target
+  constructor(tcp: Tcp, target: Target, security: Security) {
+    this.tcp = tcp
+    this.target = target
+    this.security = security
     this.localAddress = target.localAddress
     this.connectTimeout = target.connectTimeout
-    this.#secure = secure
+    this.sessions = new SessionCache(security.maxCachedSessions)
+    this.node = new NodeTls(security.secure)
   }
 
-  connect(servername: string | null, listener: ConnectListener): Connecting {
-    return new TlsConnect(
-      this.#tcp,
-      this.#target,
-      (httpSocket, done) => {
-        this.#connect ??= buildConnector({ ...this.#secure.get(), allowH2: false, timeout: 0 })
-        return this.#connect({ ...connectParameters(this.#target, servername), httpSocket }, done)
-      },
-      listener,
-    )
+  connect(servername: string | null, listener: ConnectListener, wantsTunnel = false): Connecting {
+    return new TlsConnect(this, servername, listener, wantsTunnel)
+  }
+
+  /** The context for a native handshake; `null` when it is Node's to make. */
+  context(): TlsContext | null {
+    if (this.#isNodesTurn || this.#failures >= MOST_FAILURES) return null
+    return this.security.native.context()
+  }
+
+  succeeded(by: 'native' | 'node', isResumed: boolean): void {
+    const { stats } = this.security
+    stats[by]++
+    if (isResumed) stats.resumed++
+    if (by === 'native') this.#failures = 0
+    this.#isNodesTurn = false
+  }
+
+  /** A peer that refuses is not asked twice by every connection: only as long as Node gets along with it. */
+  failed(by: 'native' | 'node'): void {
+    this.security.stats.failed++
+    if (by === 'node') return
+    this.#failures++
+    this.#isNodesTurn = true
   }
 }
 
-type Handshake = (socket: Loan['socket'], done: buildConnector.Callback) => TLSSocket | unknown
-
-class TlsConnect implements Connecting, TcpConnectListener {
-  readonly #target: Target
-  readonly #handshake: Handshake
+class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner {
+  readonly #connector: TlsConnector
+  readonly #servername: string | null
   readonly #listener: ConnectListener
+  readonly #isForNode: boolean
   #tcpConnect: TcpConnect | null
+  #handshake: NativeHandshake | null = null
+  #hasFailed = false
   #loan: Loan | null = null
   #socket: TLSSocket | null = null
   #isOver = false
 
-  constructor(tcp: Tcp, target: Target, handshake: Handshake, listener: ConnectListener) {
-    this.#target = target
-    this.#handshake = handshake
+  constructor(connector: TlsConnector, servername: string | null, listener: ConnectListener, isForNode: boolean) {
+    this.#connector = connector
+    this.#servername = servername
     this.#listener = listener
-    this.#tcpConnect = new TcpConnect(tcp, target, this).start()
+    this.#isForNode = isForNode
+    this.#tcpConnect = this.#connectTcp()
   }
 
   cancel(): void {
@@ -77,24 +122,64 @@ class TlsConnect implements Connecting, TcpConnectListener {
   expire(): void {
     // It knows which addresses were tried.
     if (this.#tcpConnect !== null) return this.#tcpConnect.expire()
-    const { hostname, port, connectTimeout } = this.#target
+    const { hostname, port, connectTimeout } = this.#connector.target
     this.#fail(connectTimeoutError([], `${hostname}:${port}`, connectTimeout))
   }
 
   /** Of TCP. */
   onConnected(wire: TcpWire): void {
     this.#tcpConnect = null
+    const context = this.#isForNode || this.#hasFailed ? null : this.#connector.context()
+    if (context === null) this.#byNode(wire)
+    else this.#byOpenSsl(wire, context)
+  }
+
+  onSecured(wire: TlsWire, isResumed: boolean): void {
+    this.#handshake = null
+    this.#isOver = true
+    this.#connector.succeeded('native', isResumed)
+    this.#listener.onConnected(wire)
+    // What came with the last flight is with OpenSSL already, and what came behind it has no edge of its own.
+    wire.listener?.onReadable()
+  }
+
+  /** Node makes the connection again: it knows what to say when it fails, too. */
+  onHandshakeFailed(): void {
+    this.#handshake = null
+    this.#hasFailed = true
+    this.#connector.failed('native')
+    this.#tcpConnect = this.#connectTcp()
+  }
+
+  #connectTcp(): TcpConnect {
+    const { tcp, target } = this.#connector
+    return new TcpConnect(tcp, target, this).start()
+  }
+
+  #byOpenSsl(wire: TcpWire, context: TlsContext): void {
+    const { tcp, target, security, sessions } = this.#connector
+    const { native } = security
+    const servername = this.#servername || native.servername || serverNameOf(target)
+    const identity = servername ?? target.hostname
+    const handshakeTarget = { tls: native, context, sessions, servername, identity }
+    this.#handshake = new NativeHandshake(tcp, wire.takeDescriptor(), handshakeTarget, this)
+    this.#handshake.start()
+  }
+
+  #byNode(wire: TcpWire): void {
     try {
       this.#loan = wire.lend()
     } catch (error) {
       wire.abort()
       return this.#fail(error as Error)
     }
+    const { node, target } = this.#connector
+    const options = { ...connectParameters(target, this.#servername), httpSocket: this.#loan.socket }
     try {
-      this.#socket = this.#handshake(this.#loan.socket, (...[error]) => {
+      this.#socket = node.connector()(options, (...[error]) => {
         if (error !== null) this.#fail(error)
         else this.#secured()
-      }) as TLSSocket
+      }) as unknown as TLSSocket
     } catch (error) {
       // Options that no context can be made of.
       this.#fail(error as Error)
@@ -104,7 +189,9 @@ class TlsConnect implements Connecting, TcpConnectListener {
   #secured(): void {
     if (this.#isOver) return
     this.#isOver = true
-    const wire = new StreamWire(this.#socket!, this.#loan!)
+    const socket = this.#socket!
+    this.#connector.succeeded('node', socket.isSessionReused())
+    const wire = new StreamWire(socket, this.#loan!)
     this.#listener.onConnected(wire)
     wire.listener?.onReadable()
   }
@@ -112,14 +199,20 @@ class TlsConnect implements Connecting, TcpConnectListener {
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
+    if (this.#loan !== null || this.#handshake !== null) this.#connector.failed('node')
     this.#drop()
     this.#listener.onConnectFailed(error)
   }
 
   /** Gives up the handshake; there is somebody for the errors that may still come (undici's connector). */
   #drop(): void {
+    this.#handshake?.cancel()
+    this.#handshake = null
     this.#socket?.destroy()
     this.#loan?.ended(null)
     this.#loan = null
   }
 }
+
+/** As undici has it (util.getServerName): an address is no name. */
+const serverNameOf = ({ hostname }: Target): string | null => (isIP(hostname) === 0 ? hostname : null)

@@ -16,7 +16,13 @@ afterEach(() => {
 const EAFNOSUPPORT = 97
 
 function optionsOf(transport?: TransportName, recycle?: RecycleMode): TransportOptions {
-  return { transport, connect: null, connectOptions: {}, ...(recycle !== undefined && { recycle }) }
+  return {
+    transport,
+    tlsTransport: undefined,
+    connect: null,
+    connectOptions: {},
+    ...(recycle !== undefined && { recycle }),
+  }
 }
 
 /** The warnings that are emitted within `work`. */

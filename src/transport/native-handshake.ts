@@ -1,0 +1,97 @@
+/** The handshake of OpenSSL on a connected descriptor, driven by readiness, and the judgement of the peer behind it. */
+import type { Descriptor, ReadinessListener } from '../socket-pool/descriptor.js'
+import { isPeerClosed } from '../sys/epoll-event.js'
+import { openssl } from '../sys/openssl.js'
+import { isAlpnFine } from '../tls/alpn.js'
+import type { NativeTls } from '../tls/native-tls.js'
+import type { SessionCache } from '../tls/session-cache.js'
+import { TlsChannel, TlsResult } from '../tls/tls-channel.js'
+import type { TlsContext } from '../tls/tls-context.js'
+import { verify } from '../tls/verification.js'
+import type { Tcp } from './tcp.js'
+import { TlsWire } from './tls-wire.js'
+
+/** What a handshake is about. */
+export interface HandshakeTarget {
+  readonly tls: NativeTls
+  readonly context: TlsContext
+  readonly sessions: SessionCache
+  /** For SNI; `null`: none is sent, as for IP addresses (RFC 6066 3). */
+  readonly servername: string | null
+  /** The name or the address that the certificate must be for. */
+  readonly identity: string
+}
+
+/** Told of one of the two, once, unless the handshake was cancelled; perhaps from within {@link NativeHandshake.start}. */
+export interface NativeHandshakeOwner {
+  onSecured(wire: TlsWire, isResumed: boolean): void
+  /** For whatever reason; the descriptor has been given back. */
+  onHandshakeFailed(): void
+}
+
+export class NativeHandshake implements ReadinessListener {
+  readonly #tcp: Tcp
+  readonly #descriptor: Descriptor
+  readonly #target: HandshakeTarget
+  readonly #owner: NativeHandshakeOwner
+  #channel: TlsChannel | null = null
+  #isPeerClosed = false
+
+  /** @param descriptor connected; from now on the handshake's */
+  constructor(tcp: Tcp, descriptor: Descriptor, target: HandshakeTarget, owner: NativeHandshakeOwner) {
+    this.#tcp = tcp
+    this.#descriptor = descriptor
+    this.#target = target
+    this.#owner = owner
+    descriptor.listener = this
+  }
+
+  start(): void {
+    const { context, sessions, servername, identity } = this.#target
+    try {
+      const session = sessions.find(context, identity)
+      this.#channel = new TlsChannel(context, this.#descriptor.fd, servername, session)
+    } catch {
+      // A name that OpenSSL does not take, for instance.
+      return this.#fail()
+    }
+    this.#goOn()
+  }
+
+  cancel(): void {
+    this.#channel?.free()
+    this.#channel = null
+    this.#tcp.sockets.abort(this.#descriptor)
+  }
+
+  onReadiness(flags: number): void {
+    if (isPeerClosed(flags)) this.#isPeerClosed = true
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    const channel = this.#channel
+    if (channel === null) return
+    const result = channel.handshake()
+    if (result === 1) this.#judge(channel)
+    else if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
+    else if (result !== TlsResult.Blocked) this.#fail()
+  }
+
+  #judge(channel: TlsChannel): void {
+    const { tls, sessions, identity } = this.#target
+    const { pointer } = channel
+    const verdict = isAlpnFine(pointer) ? verify(pointer, identity, tls.minDHSize) : null
+    if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) return this.#fail()
+    const isResumed = openssl().isReused(pointer) === 1
+    this.#channel = null
+    const wire = new TlsWire(this.#tcp, this.#descriptor, channel, verdict, identity, sessions)
+    wire.isPeerClosed = this.#isPeerClosed
+    this.#owner.onSecured(wire, isResumed)
+  }
+
+  #fail(): void {
+    this.cancel()
+    this.#owner.onHandshakeFailed()
+  }
+}
