@@ -27,9 +27,10 @@ const AUTHORIZED: Verdict = { isAuthorized: true, error: null }
  *
  * @param hostname the name or address that the certificate must be for
  * @param minDHSize in bits: the shortest key of a finite-field Diffie-Hellman exchange
+ * @param before the verdict about the session that the connection may have resumed; `null`: there was none to resume
  * @returns `null` where even `rejectUnauthorized: false` lets nobody pass
  */
-export function verify(ssl: Pointer, hostname: string, minDHSize: number): Verdict | null {
+export function verify(ssl: Pointer, hostname: string, minDHSize: number, before: Verdict | null): Verdict | null {
   const library = openssl()
   if (isKeyTooShort(ssl, minDHSize)) return null
   const certificate = library.peerCertificate(ssl)
@@ -37,8 +38,7 @@ export function verify(ssl: Pointer, hostname: string, minDHSize: number): Verdi
   if (certificate === 0) return { isAuthorized: false, error: 'UNSPECIFIED' }
   const result = library.verifyResult(ssl)
   if (result !== X509_V_OK) return { isAuthorized: false, error: verifyErrorCode(result) }
-  // Who resumes one of our sessions was asked for by the same name when it began.
-  if (library.isReused(ssl) === 1) return AUTHORIZED
+  if (library.isReused(ssl) === 1) return before
   try {
     const error = nodesCheckServerIdentity(hostname, peerCertificate(ssl)!) as NodeJS.ErrnoException | undefined
     return error === undefined ? AUTHORIZED : { isAuthorized: false, error: error.code ?? error.message }

@@ -7,7 +7,7 @@ import type { NativeTls } from '../tls/native-tls.js'
 import type { SessionCache } from '../tls/session-cache.js'
 import { TlsChannel, TlsResult } from '../tls/tls-channel.js'
 import type { TlsContext } from '../tls/tls-context.js'
-import { verify } from '../tls/verification.js'
+import { type Verdict, verify } from '../tls/verification.js'
 import type { Tcp } from './tcp.js'
 import { TlsWire } from './tls-wire.js'
 
@@ -35,6 +35,8 @@ export class NativeHandshake implements ReadinessListener {
   readonly #target: HandshakeTarget
   readonly #owner: NativeHandshakeOwner
   #channel: TlsChannel | null = null
+  /** About the session that is offered. */
+  #verdictBefore: Verdict | null = null
   #isPeerClosed = false
 
   /** @param descriptor connected; from now on the handshake's */
@@ -50,7 +52,8 @@ export class NativeHandshake implements ReadinessListener {
     const { context, sessions, servername, identity } = this.#target
     try {
       const session = sessions.find(context, identity)
-      this.#channel = new TlsChannel(context, this.#descriptor.fd, servername, session)
+      this.#verdictBefore = session?.verdict ?? null
+      this.#channel = new TlsChannel(context, this.#descriptor.fd, servername, session?.pointer ?? 0)
     } catch {
       // A name that OpenSSL does not take, for instance.
       return this.#fail()
@@ -81,7 +84,7 @@ export class NativeHandshake implements ReadinessListener {
   #judge(channel: TlsChannel): void {
     const { tls, sessions, identity } = this.#target
     const { pointer } = channel
-    const verdict = isAlpnFine(pointer) ? verify(pointer, identity, tls.minDHSize) : null
+    const verdict = isAlpnFine(pointer) ? verify(pointer, identity, tls.minDHSize, this.#verdictBefore) : null
     if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) return this.#fail()
     const isResumed = openssl().isReused(pointer) === 1
     this.#channel = null

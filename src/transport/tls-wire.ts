@@ -32,7 +32,7 @@ export class TlsWire extends DescriptorWire {
   /**
    * @param channel after its handshake; from now on the wire's
    * @param identity that the peer was verified for
-   * @param sessions where the session is kept, if the verdict is a good one
+   * @param sessions where the session is kept
    */
   constructor(
     tcp: Tcp,
@@ -46,7 +46,7 @@ export class TlsWire extends DescriptorWire {
     this.channel = channel
     this.verdict = verdict
     this.#identity = identity
-    this.#sessions = verdict.isAuthorized ? sessions : null
+    this.#sessions = sessions
   }
 
   override onReadiness(flags: number): void {
@@ -124,6 +124,7 @@ export class TlsWire extends DescriptorWire {
   }
 
   #keepSession(): void {
-    if (this.#sessions?.keep(this.channel.context, this.#identity, this.channel.pointer)) this.#sessions = null
+    const { context, pointer } = this.channel
+    if (this.#sessions?.keep(context, this.#identity, this.verdict, pointer)) this.#sessions = null
   }
 }
