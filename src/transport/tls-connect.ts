@@ -36,6 +36,9 @@ export interface Security {
 /** So many native handshakes may fail one after the other, where Node's succeed, before Node makes them all. */
 const MOST_FAILURES = 8
 
+/** How many names of one origin are remembered. */
+const MOST_REFUSING = 100
+
 export class TlsConnector implements Connector {
   readonly tcp: Tcp
   readonly target: Target
@@ -47,8 +50,8 @@ export class TlsConnector implements Connector {
   readonly node: NodeTls
   /** Of native handshakes, since the last one that did not fail. */
   #failures = 0
-  /** Node's turn: its own handshake has not succeeded since the native one failed. */
-  #isNodesTurn = false
+  /** Whom Node has not got along with, either, since the native handshake failed: the names that were asked for. */
+  readonly #refusing = new Set<string>()
 
   constructor(tcp: Tcp, target: Target, security: Security) {
     this.tcp = tcp
@@ -65,25 +68,26 @@ export class TlsConnector implements Connector {
   }
 
   /** The context for a native handshake; `null` when it is Node's to make. */
-  context(): TlsContext | null {
-    if (this.#isNodesTurn || this.#failures >= MOST_FAILURES) return null
+  context(identity: string): TlsContext | null {
+    if (this.#failures >= MOST_FAILURES || this.#refusing.has(identity)) return null
     return this.security.native.context()
   }
 
-  succeeded(by: 'native' | 'node', isResumed: boolean): void {
+  succeeded(by: 'native' | 'node', identity: string, isResumed: boolean): void {
     const { stats } = this.security
     stats[by]++
     if (isResumed) stats.resumed++
     if (by === 'native') this.#failures = 0
-    this.#isNodesTurn = false
+    else this.#refusing.delete(identity)
   }
 
-  /** A peer that refuses is not asked twice by every connection: only as long as Node gets along with it. */
-  failed(by: 'native' | 'node'): void {
+  /** Who refuses is not asked twice by every connection, but natively again as soon as Node gets along with it. */
+  failed(by: 'native' | 'node', identity: string): void {
     this.security.stats.failed++
     if (by === 'node') return
     this.#failures++
-    this.#isNodesTurn = true
+    if (this.#refusing.size >= MOST_REFUSING) this.#refusing.clear()
+    this.#refusing.add(identity)
   }
 }
 
@@ -92,6 +96,10 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   readonly #servername: string | null
   readonly #listener: ConnectListener
   readonly #isForNode: boolean
+  /** For SNI; `null`: none is sent, as for IP addresses (RFC 6066 3). */
+  readonly #sni: string | null
+  /** The name or the address that the certificate must be for. */
+  readonly #identity: string
   #tcpConnect: TcpConnect | null
   #handshake: NativeHandshake | null = null
   #hasFailed = false
@@ -104,6 +112,9 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
     this.#servername = servername
     this.#listener = listener
     this.#isForNode = isForNode
+    const { security, target } = connector
+    this.#sni = servername || security.native.servername || serverNameOf(target)
+    this.#identity = this.#sni ?? target.hostname
     this.#tcpConnect = this.#connectTcp()
   }
 
@@ -129,7 +140,7 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   /** Of TCP. */
   onConnected(wire: TcpWire): void {
     this.#tcpConnect = null
-    const context = this.#isForNode || this.#hasFailed ? null : this.#connector.context()
+    const context = this.#isForNode || this.#hasFailed ? null : this.#connector.context(this.#identity)
     if (context === null) this.#byNode(wire)
     else this.#byOpenSsl(wire, context)
   }
@@ -137,7 +148,7 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   onSecured(wire: TlsWire, isResumed: boolean): void {
     this.#handshake = null
     this.#isOver = true
-    this.#connector.succeeded('native', isResumed)
+    this.#connector.succeeded('native', this.#identity, isResumed)
     this.#listener.onConnected(wire)
     // What came with the last flight is with OpenSSL already, and what came behind it has no edge of its own.
     wire.listener?.onReadable()
@@ -147,7 +158,7 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   onHandshakeFailed(): void {
     this.#handshake = null
     this.#hasFailed = true
-    this.#connector.failed('native')
+    this.#connector.failed('native', this.#identity)
     this.#tcpConnect = this.#connectTcp()
   }
 
@@ -157,11 +168,9 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   }
 
   #byOpenSsl(wire: TcpWire, context: TlsContext): void {
-    const { tcp, target, security, sessions } = this.#connector
+    const { tcp, security, sessions } = this.#connector
     const { native } = security
-    const servername = this.#servername || native.servername || serverNameOf(target)
-    const identity = servername ?? target.hostname
-    const handshakeTarget = { tls: native, context, sessions, servername, identity }
+    const handshakeTarget = { tls: native, context, sessions, servername: this.#sni, identity: this.#identity }
     this.#handshake = new NativeHandshake(tcp, wire.takeDescriptor(), handshakeTarget, this)
     this.#handshake.start()
   }
@@ -190,7 +199,7 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
     if (this.#isOver) return
     this.#isOver = true
     const socket = this.#socket!
-    this.#connector.succeeded('node', socket.isSessionReused())
+    this.#connector.succeeded('node', this.#identity, socket.isSessionReused())
     const wire = new StreamWire(socket, this.#loan!)
     this.#listener.onConnected(wire)
     wire.listener?.onReadable()
@@ -199,7 +208,7 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
   #fail(error: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    if (this.#loan !== null || this.#handshake !== null) this.#connector.failed('node')
+    if (this.#loan !== null || this.#handshake !== null) this.#connector.failed('node', this.#identity)
     this.#drop()
     this.#listener.onConnectFailed(error)
   }

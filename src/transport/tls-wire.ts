@@ -12,6 +12,9 @@ import { SecureWireSocket } from './secure-wire-socket.js'
 import type { Tcp } from './tcp.js'
 import { type Initiator, Received } from './wire.js'
 
+/** So often the session is looked for when there is nothing to read; then once more when the connection ends. */
+const MOST_MISSES = 4
+
 export class TlsWire extends DescriptorWire {
   /** A record is not what the kernel has: what follows it may be there, in OpenSSL or below. */
   readonly isEmptyAfterShortRead = false
@@ -23,7 +26,8 @@ export class TlsWire extends DescriptorWire {
   /** Where the session is to be kept, until it is. */
   #sessions: SessionCache | null
   readonly #identity: string
-  #hasReceived = false
+  /** How often it was looked for in vain. */
+  #misses = 0
   #hasFailedReading = false
   /** A read waits for room to write, or a write for something to read: post-handshake messages (RFC 8446 4.6). */
   #readWantsWrite = false
@@ -118,13 +122,14 @@ export class TlsWire extends DescriptorWire {
       return Received.Failed
     }
     if (result === TlsResult.Interrupted) this.readLater()
-    // With the first response at the latest the tickets of TLS 1.3 have come (RFC 8446 4.6.1).
-    if (this.#hasReceived) this.#keepSession()
+    // The tickets of TLS 1.3 come when the server likes (RFC 8446 4.6.1), which is mostly at once.
+    if (this.#sessions !== null && this.#misses < MOST_MISSES) this.#keepSession()
     return Received.Nothing
   }
 
   #keepSession(): void {
     const { context, pointer } = this.channel
     if (this.#sessions?.keep(context, this.#identity, this.verdict, pointer)) this.#sessions = null
+    else this.#misses++
   }
 }
