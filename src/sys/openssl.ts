@@ -21,6 +21,7 @@ export interface OpenSsl {
   contextControl(context: Pointer, command: number, value: number, pointer: Pointer): number
   contextSetOptions(context: Pointer, options: number): number
   contextSetVerify(context: Pointer, mode: number, callback: Pointer): void
+  contextStore(context: Pointer): Pointer
   contextSetAlpn(context: Pointer, protocols: Memory, length: number): number
   // SSL
   create(context: Pointer): Pointer
@@ -55,6 +56,18 @@ export interface OpenSsl {
   peerCertificate(ssl: Pointer): Pointer
   /** i2d_X509(3). */
   encodeCertificate(certificate: Pointer, destination: BigUint64Array | null): number
+  /** SSL_get_peer_cert_chain(3): what the peer has sent, its own certificate first; the connection's. */
+  peerChain(ssl: Pointer): Pointer
+  stackSize(stack: Pointer): number
+  stackItem(stack: Pointer, index: number): Pointer
+  /** X509_check_issued(3). */
+  isIssuer(issuer: Pointer, certificate: Pointer): number
+  freeCertificate(certificate: Pointer): void
+  newStoreContext(): Pointer
+  initStoreContext(storeContext: Pointer, store: Pointer, certificate: Pointer, chain: Pointer): number
+  /** X509_STORE_CTX_get1_issuer(3). */
+  takeIssuer(issuer: BigUint64Array, storeContext: Pointer, certificate: Pointer): number
+  freeStoreContext(storeContext: Pointer): void
   keyType(key: Pointer): number
   keyBits(key: Pointer): number
   freeKey(key: Pointer): void
@@ -127,6 +140,7 @@ function functionTable(): OpenSsl {
     contextControl: process.func('SSL_CTX_ctrl', 'long', [pointer, 'int', 'long', pointer]),
     contextSetOptions: process.func('SSL_CTX_set_options', 'uint64_t', [pointer, 'uint64_t']),
     contextSetVerify: process.func('SSL_CTX_set_verify', 'void', [pointer, 'int', pointer]),
+    contextStore: process.func('SSL_CTX_get_cert_store', pointer, [pointer]),
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
     create: process.func('SSL_new', pointer, [pointer]),
     free: process.func('SSL_free', 'void', [pointer]),
@@ -155,6 +169,15 @@ function functionTable(): OpenSsl {
     freeSession: process.func('SSL_SESSION_free', 'void', [pointer]),
     peerCertificate: process.func('SSL_get0_peer_certificate', pointer, [pointer]),
     encodeCertificate: process.func('i2d_X509', 'int', [pointer, memory]),
+    peerChain: process.func('SSL_get_peer_cert_chain', pointer, [pointer]),
+    stackSize: process.func('OPENSSL_sk_num', 'int', [pointer]),
+    stackItem: process.func('OPENSSL_sk_value', pointer, [pointer, 'int']),
+    isIssuer: process.func('X509_check_issued', 'int', [pointer, pointer]),
+    freeCertificate: process.func('X509_free', 'void', [pointer]),
+    newStoreContext: process.func('X509_STORE_CTX_new', pointer, []),
+    initStoreContext: process.func('X509_STORE_CTX_init', 'int', [pointer, pointer, pointer, pointer]),
+    takeIssuer: process.func('X509_STORE_CTX_get1_issuer', 'int', [memory, pointer, pointer]),
+    freeStoreContext: process.func('X509_STORE_CTX_free', 'void', [pointer]),
     keyType: process.func('EVP_PKEY_get_id', 'int', [pointer]),
     keyBits: process.func('EVP_PKEY_get_bits', 'int', [pointer]),
     freeKey: process.func('EVP_PKEY_free', 'void', [pointer]),

@@ -3,9 +3,7 @@
  * they are Node's: an option that is not known here may say something about whom to trust.
  */
 import { isIP } from 'node:net'
-import tls from 'node:tls'
 import { openssl } from '../sys/openssl.js'
-import { nodesCheckServerIdentity } from './verification.js'
 
 /** Options of `tls.connect` and undici's connector, as they are looked at here. */
 export interface TlsOptions {
@@ -78,8 +76,8 @@ export function whyNodes(options: TlsOptions): string | null {
     return 'a servername that is no name'
   }
   if ('minDHSize' in options && !(typeof minDHSize === 'number' && minDHSize >= 1)) return 'an invalid minDHSize'
-  if ('checkServerIdentity' in options && checkServerIdentity !== nodesCheckServerIdentity) {
-    return 'a checkServerIdentity of the caller'
+  if ('checkServerIdentity' in options && typeof checkServerIdentity !== 'function') {
+    return 'a checkServerIdentity that is no function'
   }
   const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ')
   if (TRACING.test(flags)) return 'a flag of Node.js that follows connections'
@@ -95,6 +93,5 @@ export function whyNodes(options: TlsOptions): string | null {
 export function whyNodesNow(): string | null {
   // Node warns of it, once.
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0') return 'NODE_TLS_REJECT_UNAUTHORIZED'
-  if (tls.checkServerIdentity !== nodesCheckServerIdentity) return 'a tls.checkServerIdentity that was replaced'
   return null
 }

@@ -1,7 +1,8 @@
 /** TLS on descriptors for one set of options: whether it may be, in which context, and by which rules a peer is judged. */
-import type { SecureContextOptions } from 'node:tls'
+import tls, { type SecureContextOptions } from 'node:tls'
 import { type TlsOptions, whyNodes, whyNodesNow } from './native-options.js'
 import { CurrentContext, type TlsContext } from './tls-context.js'
+import type { Expectation } from './verification.js'
 
 /**
  * Who does the cryptography of connections over TLS. What a caller can tell by it is speed.
@@ -20,7 +21,6 @@ const MIN_DH_SIZE = 1024
 export class NativeTls {
   /** For SNI and verification, unless a request has its own. */
   readonly servername: string | null
-  readonly minDHSize: number
   /** A peer that is not authorised is refused. */
   readonly isStrict: boolean
   readonly #options: TlsOptions
@@ -36,9 +36,14 @@ export class NativeTls {
     if ((transport ?? process.env[VARIABLE]) === 'node') this.#obstacle = 'the option tlsTransport'
     this.#options = options
     this.servername = typeof options.servername === 'string' && options.servername !== '' ? options.servername : null
-    this.minDHSize = typeof options.minDHSize === 'number' ? options.minDHSize : MIN_DH_SIZE
     this.isStrict = options.rejectUnauthorized !== false
     this.#context = new CurrentContext(options as SecureContextOptions)
+  }
+
+  /** What Node would expect of a peer now. @param identity as in {@link Expectation} */
+  expectation(identity: string): Expectation {
+    const { minDHSize = MIN_DH_SIZE, checkServerIdentity = tls.checkServerIdentity } = this.#options
+    return { identity, minDHSize, checkServerIdentity } as Expectation
   }
 
   /** The context for a connection that is made now; `null` when it is Node's to make. */

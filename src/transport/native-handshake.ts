@@ -25,8 +25,12 @@ export interface HandshakeTarget {
 /** Told of one of the two, once, unless the handshake was cancelled; perhaps from within {@link NativeHandshake.start}. */
 export interface NativeHandshakeOwner {
   onSecured(wire: TlsWire, isResumed: boolean): void
-  /** For whatever reason; the descriptor has been given back. */
-  onHandshakeFailed(): void
+  /**
+   * For whatever reason; the descriptor has been given back.
+   *
+   * @param objection of the caller's own `checkServerIdentity`, if that is the reason
+   */
+  onHandshakeFailed(objection: Error | null): void
 }
 
 export class NativeHandshake implements ReadinessListener {
@@ -56,7 +60,7 @@ export class NativeHandshake implements ReadinessListener {
       this.#channel = new TlsChannel(context, this.#descriptor.fd, servername, session?.pointer ?? 0)
     } catch {
       // A name that OpenSSL does not take, for instance.
-      return this.#fail()
+      return this.#fail(null)
     }
     this.#goOn()
   }
@@ -78,23 +82,25 @@ export class NativeHandshake implements ReadinessListener {
     const result = channel.handshake()
     if (result === 1) this.#judge(channel)
     else if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
-    else if (result !== TlsResult.Blocked) this.#fail()
+    else if (result !== TlsResult.Blocked) this.#fail(null)
   }
 
   #judge(channel: TlsChannel): void {
     const { tls, sessions, identity } = this.#target
     const { pointer } = channel
-    const verdict = isAlpnFine(pointer) ? verify(pointer, identity, tls.minDHSize, this.#verdictBefore) : null
-    if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) return this.#fail()
     const isResumed = openssl().isReused(pointer) === 1
+    const verdict = isAlpnFine(pointer) ? verify(channel, tls.expectation(identity), this.#verdictBefore) : null
+    // The caller's checkServerIdentity may have ended it all.
+    if (this.#channel !== channel) return
+    if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) return this.#fail(verdict?.objection ?? null)
     this.#channel = null
     const wire = new TlsWire(this.#tcp, this.#descriptor, channel, verdict, identity, sessions)
     wire.isPeerClosed = this.#isPeerClosed
     this.#owner.onSecured(wire, isResumed)
   }
 
-  #fail(): void {
+  #fail(objection: Error | null): void {
     this.cancel()
-    this.#owner.onHandshakeFailed()
+    this.#owner.onHandshakeFailed(objection)
   }
 }

@@ -3,7 +3,9 @@ import type { CipherNameAndProtocol, PeerCertificate } from 'node:tls'
 import type { SocketInfo } from '../errors.js'
 import { openssl, type Pointer } from '../sys/openssl.js'
 import { alpnOf } from '../tls/alpn.js'
-import { peerCertificate, type Verdict } from '../tls/verification.js'
+import { detailedPeerCertificate, peerCertificate } from '../tls/peer-certificate.js'
+import type { TlsChannel } from '../tls/tls-channel.js'
+import type { Verdict } from '../tls/verification.js'
 import { WireSocket } from './wire-socket.js'
 
 /** Who can tell about a TLS connection. */
@@ -11,7 +13,7 @@ export interface SecurelyInformed {
   readonly info: SocketInfo
   readonly verdict: Verdict
   /** `pointer` is 0 when the connection is over. */
-  readonly channel: { readonly pointer: Pointer }
+  readonly channel: TlsChannel
 }
 
 /** Where a TLSSocket has nothing to tell any more, neither has this one. */
@@ -20,7 +22,7 @@ export class SecureWireSocket extends WireSocket {
   readonly authorized: boolean
   readonly authorizationError: string | null
   override readonly alpnProtocol: string | false
-  readonly #channel: SecurelyInformed['channel']
+  readonly #channel: TlsChannel
 
   constructor(wire: SecurelyInformed) {
     super(wire)
@@ -46,9 +48,10 @@ export class SecureWireSocket extends WireSocket {
     }
   }
 
-  /** Without the certificates of its issuers. */
-  getPeerCertificate(): PeerCertificate | Record<string, never> | null {
-    return this.#ssl === 0 ? null : (peerCertificate(this.#ssl) ?? {})
+  /** @param detailed with its issuers' */
+  getPeerCertificate(detailed = false): PeerCertificate | Record<string, never> | null {
+    if (this.#ssl === 0) return null
+    return (detailed ? detailedPeerCertificate(this.#channel) : peerCertificate(this.#ssl)) ?? {}
   }
 
   isSessionReused(): boolean | null {

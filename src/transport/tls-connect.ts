@@ -33,7 +33,7 @@ export interface Security {
   readonly stats: TlsStats
 }
 
-/** So many native handshakes may fail one after the other, where Node's succeed, before Node makes them all. */
+/** So often the native handshake may fail where Node's does not, before Node makes them all. */
 const MOST_FAILURES = 8
 
 /** How many names of one origin are remembered. */
@@ -48,7 +48,7 @@ export class TlsConnector implements Connector {
   readonly connectTimeout: number
   readonly sessions: SessionCache
   readonly node: NodeTls
-  /** Of native handshakes, since the last one that did not fail. */
+  /** How often the native handshake has failed where Node's did not, since the last one that did not fail. */
   #failures = 0
   /** Whom Node has not got along with, either, since the native handshake failed: the names that were asked for. */
   readonly #refusing = new Set<string>()
@@ -78,14 +78,13 @@ export class TlsConnector implements Connector {
     stats[by]++
     if (isResumed) stats.resumed++
     if (by === 'native') this.#failures = 0
-    else this.#refusing.delete(identity)
+    else if (this.#refusing.delete(identity)) this.#failures++
   }
 
   /** Who refuses is not asked twice by every connection, but natively again as soon as Node gets along with it. */
   failed(by: 'native' | 'node', identity: string): void {
     this.security.stats.failed++
     if (by === 'node') return
-    this.#failures++
     if (this.#refusing.size >= MOST_REFUSING) this.#refusing.clear()
     this.#refusing.add(identity)
   }
@@ -154,9 +153,13 @@ class TlsConnect implements Connecting, TcpConnectListener, NativeHandshakeOwner
     wire.listener?.onReadable()
   }
 
-  /** Node makes the connection again: it knows what to say when it fails, too. */
-  onHandshakeFailed(): void {
+  /** Node makes the connection again: it knows what to say when it fails, too. But no caller is asked twice. */
+  onHandshakeFailed(objection: Error | null): void {
     this.#handshake = null
+    if (objection !== null) {
+      this.#connector.security.stats.failed++
+      return this.#fail(objection)
+    }
     this.#hasFailed = true
     this.#connector.failed('native', this.#identity)
     this.#tcpConnect = this.#connectTcp()
