@@ -5,6 +5,7 @@
  * concurrent requests undici's Pool works best, so it has them, and undici's Agent is measured without and with.
  */
 
+import { isKeptAlive, isSecure } from '../loads.mjs'
 import { sendByDispatch, sendByLegacyDispatch } from './dispatch.mjs'
 import { createAgent, createPool, createRecyclingAgent } from './dispatchers.mjs'
 import { openNodeHttp } from './node-http.mjs'
@@ -21,7 +22,7 @@ import { sendByFetch, sendByRequest } from './promises.mjs'
  * @typedef {object} Client
  * @property {string} name
  * @property {string} title
- * @property {'all' | 'closing' | 'small'} loads which loads it is measured with unless `--clients` names it
+ * @property {'all' | 'closing' | 'secure' | 'small'} loads which loads it is measured with unless `--clients` names it
  * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program of its own
  */
 
@@ -73,6 +74,12 @@ export const clients = [
     title: "  transport: 'net'",
     loads: 'small',
     open: onDispatcher(() => createRecyclingAgent({ transport: 'net' }), sendByDispatch),
+  },
+  {
+    name: 'recycling-node-tls',
+    title: "  tlsTransport: 'node'",
+    loads: 'secure',
+    open: onDispatcher(() => createRecyclingAgent({ tlsTransport: 'node' }), sendByDispatch),
   },
   {
     name: 'recycling-legacy',
@@ -144,8 +151,7 @@ export const clients = [
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) =>
-      openNodeHttp(load.upstream === 'secure', load.upstream !== 'closing' && load.upstream !== 'secure'),
+    open: async (_origin, { upstream }) => openNodeHttp(isSecure(upstream), isKeptAlive(upstream)),
   },
   { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
 ]
@@ -156,8 +162,9 @@ export const clients = [
  */
 export function isMeasuredWith(client, load) {
   // wrk does not resume sessions.
-  if (load.upstream === 'secure' && client.open === undefined) return false
-  if (client.loads === 'closing') return load.upstream === 'closing' || load.upstream === 'secure'
+  if (isSecure(load.upstream) && client.open === undefined) return false
+  if (client.loads === 'closing') return !isKeptAlive(load.upstream)
+  if (client.loads === 'secure') return isSecure(load.upstream)
   return client.loads === 'all' || !load.bulk
 }
 

@@ -37,9 +37,9 @@ process.on('disconnect', stop)
 process.on('SIGINT', () => {})
 process.on('SIGTERM', stop)
 
-async function startMain() {
+/** @param {import('./certificate.mjs').Certificate} certificate */
+async function startMain(certificate) {
   const nginx = findNginx()
-  const certificate = await createCertificate()
   if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers(certificate)) }
   const bulkFile = join(directory, 'bulk')
   await writeFile(bulkFile, '')
@@ -48,12 +48,14 @@ async function startMain() {
 }
 
 try {
-  const main = await startMain()
+  const certificate = await createCertificate()
+  const main = await startMain(certificate)
   stops.push(main.stop)
   const sink = await startSink()
   stops.push(sink.stop)
-  const { closing, secure, keepalive } = main
-  const origins = { closing, secure, keepalive, sink: sink.origin }
+  const secureSink = await startSink(certificate)
+  stops.push(secureSink.stop)
+  const origins = { ...main.origins, sink: sink.origin, 'secure-sink': secureSink.origin }
   process.send?.({ server: main.server, origins })
 } catch (error) {
   console.error(error)
