@@ -106,23 +106,34 @@ export function openssl(): OpenSsl {
   return opensslOnce
 }
 
+/** What of a process says which OpenSSL it has: parts of `process`. */
+export interface OpenSslFacts {
+  versions: Readonly<Record<string, string | undefined>>
+  features: { readonly openssl_is_boringssl?: boolean }
+  variables: { readonly node_shared_openssl?: unknown }
+}
+
+/** @returns why the OpenSSL of a process is none that is known; `null` where it is */
+export function whyUnknown({ versions, features, variables }: OpenSslFacts): string | null {
+  const { node = '', openssl: version = '', electron, bun } = versions
+  if (electron !== undefined || bun !== undefined) return 'this is not Node.js alone'
+  const [major = ''] = node.split('.')
+  if (!KNOWN_MAJORS.includes(major)) return `Node.js ${major} is not known`
+  if (features.openssl_is_boringssl === true) return 'this Node.js has BoringSSL'
+  if (variables.node_shared_openssl !== false) return 'the OpenSSL of this Node.js is not its own'
+  return version.startsWith('3.') ? null : `OpenSSL ${version} is not known`
+}
+
 function bindOpenSsl(): OpenSsl {
-  const { versions, features, config } = globalThis.process
-  const { electron, bun, openssl: version = '' } = versions as Partial<Record<string, string>>
-  if (electron !== undefined || bun !== undefined) throw new Error('this is not Node.js alone')
-  const [major = ''] = versions.node.split('.')
-  if (!KNOWN_MAJORS.includes(major)) throw new Error(`Node.js ${major} is not known`)
-  const { openssl_is_boringssl: isBoringSsl } = features as { openssl_is_boringssl?: boolean }
-  const { node_shared_openssl: isShared } = config.variables as { node_shared_openssl?: unknown }
-  if (isBoringSsl === true) throw new Error('this Node.js has BoringSSL')
-  if (isShared !== false) throw new Error('the OpenSSL of this Node.js is not its own')
+  const { versions, config } = globalThis.process
+  const features = globalThis.process.features as OpenSslFacts['features']
+  const reason = whyUnknown({ versions, features, variables: config.variables as OpenSslFacts['variables'] })
+  if (reason !== null) throw new Error(reason)
   const table = functionTable()
+  // Another one may have been loaded before the binary (LD_PRELOAD).
   const found = table.version(OPENSSL_VERSION)
-  // Loaded before the binary by somebody else.
-  const [numbers = ''] = version.split('+')
-  if (!version.startsWith('3.') || !found.startsWith(`OpenSSL ${numbers}`)) {
-    throw new Error(`${found} is not OpenSSL ${version}`)
-  }
+  const [expected] = (versions as { openssl: string }).openssl.split('+')
+  if (!found.startsWith(`OpenSSL ${expected} `)) throw new Error(`${found} is not OpenSSL ${expected}`)
   return table
 }
 

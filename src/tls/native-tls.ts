@@ -25,15 +25,17 @@ export class NativeTls {
   readonly isStrict: boolean
   readonly #options: TlsOptions
   readonly #context: CurrentContext
-  /** Why Node makes all connections; `null` where it need not, `undefined` before that is known. */
-  #obstacle: string | null | undefined
+  /** Why Node makes all connections; `null` where it need not. */
+  readonly #obstacle: string | null
 
   /**
    * @param options of `tls.connect` and undici's connector
    * @param transport as it was asked for
    */
   constructor(options: TlsOptions, transport: TlsTransportName | undefined) {
-    if ((transport ?? process.env[VARIABLE]) === 'node') this.#obstacle = 'the option tlsTransport'
+    const isForNode = (transport ?? process.env[VARIABLE]) === 'node'
+    // Functions are bound with the agent: koffi does not bear a thread that ends meanwhile.
+    this.#obstacle = isForNode ? 'the option tlsTransport' : whyNodes(options)
     this.#options = options
     this.servername = typeof options.servername === 'string' && options.servername !== '' ? options.servername : null
     this.isStrict = options.rejectUnauthorized !== false
@@ -48,7 +50,6 @@ export class NativeTls {
 
   /** The context for a connection that is made now; `null` when it is Node's to make. */
   context(): TlsContext | null {
-    if (this.#obstacle === undefined) this.#obstacle = whyNodes(this.#options)
     if (this.#obstacle !== null || whyNodesNow() !== null) return null
     try {
       return this.#context.get()
