@@ -5,6 +5,7 @@ export const SSL_CTRL_MODE = 33
 export const SSL_CTRL_SET_READ_AHEAD = 41
 export const SSL_CTRL_SET_SESS_CACHE_MODE = 44
 export const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55
+export const SSL_CTRL_CLEAR_MODE = 78
 export const SSL_CTRL_GET_PEER_TMP_KEY = 109
 
 export const SSL_SESS_CACHE_OFF = 0

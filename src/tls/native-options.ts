@@ -11,6 +11,7 @@ export interface TlsOptions {
   minDHSize?: unknown
   checkServerIdentity?: unknown
   rejectUnauthorized?: unknown
+  maxCachedSessions?: unknown
 }
 
 /** Those of `tls.createSecureContext`, which makes our context, too; but for keys that a device holds. */
@@ -71,13 +72,16 @@ export function whyNodes(options: TlsOptions): string | null {
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined && value !== null && !KNOWN.has(name)) return `the option ${name}`
   }
-  const { servername, minDHSize, checkServerIdentity } = options
+  const { servername, minDHSize, checkServerIdentity, maxCachedSessions } = options
   if (servername !== undefined && servername !== null && !(typeof servername === 'string' && isIP(servername) === 0)) {
     return 'a servername that is no name'
   }
   if ('minDHSize' in options && !(typeof minDHSize === 'number' && minDHSize >= 1)) return 'an invalid minDHSize'
   if ('checkServerIdentity' in options && typeof checkServerIdentity !== 'function') {
     return 'a checkServerIdentity that is no function'
+  }
+  if (maxCachedSessions != null && !(Number.isInteger(maxCachedSessions) && (maxCachedSessions as number) >= 0)) {
+    return 'an invalid maxCachedSessions'
   }
   const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ')
   if (TRACING.test(flags)) return 'a flag of Node.js that follows connections'

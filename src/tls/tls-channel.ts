@@ -27,11 +27,14 @@ export const TlsResult = {
   End: 0,
   /** Not before the descriptor is ready: see {@link TlsChannel.wantsWrite}. */
   Blocked: -1,
-  /** A call was interrupted: it can be made again at once. */
+  /** There may be more, but others have their turn first: nothing will tell. */
   Interrupted: -2,
   /** For good; see {@link TlsChannel.error}. */
   Failed: -3,
 } as const
+
+/** How many records that are no data are read in one go. */
+const MOST_CALLS = 16
 
 export class TlsChannel {
   readonly context: TlsContext
@@ -76,7 +79,7 @@ export class TlsChannel {
   /** Goes on with the handshake. @returns 1 when it is done, or one of {@link TlsResult} */
   handshake(): number {
     if (this.#ssl === 0) return TlsResult.Failed
-    this.#expectNoError()
+    this.#begin()
     const result = this.#library.handshake(this.#ssl)
     if (result !== 1) return this.#failed(result, 'read')
     // Verification may have left there what it found.
@@ -86,18 +89,27 @@ export class TlsChannel {
 
   /** @param address of memory with room for `length` bytes @returns the number of bytes, or one of {@link TlsResult} */
   read(address: number, length: number): number {
-    if (this.#ssl === 0) return TlsResult.Failed
-    this.#expectNoError()
-    const result = this.#library.read(this.#ssl, address, length)
-    return result > 0 ? result : this.#failed(result, 'read')
+    // A call returns behind each record that is no data (RFC 8446 4.6).
+    for (let i = 0; i < MOST_CALLS; i++) {
+      if (this.#ssl === 0) return TlsResult.Failed
+      this.#begin()
+      const result = this.#library.read(this.#ssl, address, length)
+      const answer = result > 0 ? result : this.#failed(result, 'read')
+      if (answer !== TlsResult.Interrupted) return answer
+    }
+    return TlsResult.Interrupted
   }
 
   /** Reads without taking what it reads; but what is no data for us, a ticket for instance, is dealt with. */
   peek(buffer: Buffer, length: number): number {
-    if (this.#ssl === 0) return TlsResult.Failed
-    this.#expectNoError()
-    const result = this.#library.peek(this.#ssl, buffer, length)
-    return result > 0 ? result : this.#failed(result, 'read')
+    for (let i = 0; i < MOST_CALLS; i++) {
+      if (this.#ssl === 0) return TlsResult.Failed
+      this.#begin()
+      const result = this.#library.peek(this.#ssl, buffer, length)
+      const answer = result > 0 ? result : this.#failed(result, 'read')
+      if (answer !== TlsResult.Interrupted) return answer
+    }
+    return TlsResult.Interrupted
   }
 
   /**
@@ -108,7 +120,7 @@ export class TlsChannel {
    */
   write(bytes: Uint8Array, length: number): number {
     if (this.#ssl === 0) return TlsResult.Failed
-    this.#expectNoError()
+    this.#begin()
     const result = this.#library.write(this.#ssl, bytes, Math.min(length, MAX_RECORD_SIZE))
     return result > 0 ? result : this.#failed(result, 'write')
   }
@@ -132,6 +144,11 @@ export class TlsChannel {
     this.#expectNoError()
   }
 
+  #begin(): void {
+    this.#expectNoError()
+    native().clearErrno()
+  }
+
   /** SSL_get_error(3) takes whatever is in the queue for an error of the call before. */
   #expectNoError(): void {
     // To look costs a quarter of what clearing costs.
@@ -145,7 +162,7 @@ export class TlsChannel {
       case SSL_ERROR_WANT_READ:
       case SSL_ERROR_WANT_WRITE:
         this.wantsWrite = kind === SSL_ERROR_WANT_WRITE
-        // Whatever is no error in the eyes of OpenSSL has it call again; only the kernel's word promises another edge.
+        // Only the kernel's word promises another edge.
         return errno === EAGAIN ? TlsResult.Blocked : TlsResult.Interrupted
       case SSL_ERROR_ZERO_RETURN:
         this.#expectNoError()

@@ -10,6 +10,7 @@ import { inspect } from 'node:util'
 import { openssl, type Pointer } from '../sys/openssl.js'
 import { OFFER } from './alpn.js'
 import {
+  SSL_CTRL_CLEAR_MODE,
   SSL_CTRL_MODE,
   SSL_CTRL_SET_READ_AHEAD,
   SSL_CTRL_SET_SESS_CACHE_MODE,
@@ -25,7 +26,7 @@ import {
 import { takeTlsError } from './tls-error.js'
 import { TrustDefaults } from './trust-defaults.js'
 
-const MODES = SSL_MODE_AUTO_RETRY | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
+const MODES = SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
 
 /**
  * A renegotiation could change the peer; Node takes a FIN without close_notify for an end; and a TLSSocket's hello offers
@@ -46,6 +47,8 @@ export class TlsContext {
     const library = openssl()
     const { pointer } = this
     library.contextControl(pointer, SSL_CTRL_MODE, MODES, 0)
+    // A peer that sends tickets without end must not keep the thread within one call.
+    library.contextControl(pointer, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, 0)
     library.contextControl(pointer, SSL_CTRL_SET_READ_AHEAD, 1, 0)
     // The cache of a context spoils a session of TLS 1.3 that was resumed; sessions are kept by ourselves.
     library.contextControl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, 0)

@@ -108,6 +108,13 @@ describeNative('a connection over TLS', () => {
     expect(await countsOf(connect())).toEqual(node)
   })
 
+  it('is left to undici, which refuses it, for an invalid maxCachedSessions', async () => {
+    const { origin } = await serverOf()
+    const agent = recyclingAgent({ connect: { ca, maxCachedSessions: -1 } })
+    await expect(get(agent, origin)).rejects.toMatchObject({ code: 'UND_ERR_INVALID_ARG' })
+    expect(agent.stats.tls).toEqual({ ...none, failed: 1 })
+  })
+
   it('is left to Node with tlsTransport: node, or where the environment says so', async () => {
     expect(await countsOf({}, { tlsTransport: 'node' })).toEqual(node)
     vi.stubEnv('RECYCLING_AGENT_TLS', 'node')

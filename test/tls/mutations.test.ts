@@ -3,9 +3,10 @@
  * one of the errors that the documents name. What nobody has sent is never heard.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
 import { openssl } from '../../src/sys/openssl.js'
+import { TlsChannel } from '../../src/tls/tls-channel.js'
 import { Authority } from '../support/certificates.js'
 import { expectNoDescriptorLeft } from '../support/dispatchers.js'
 import { quiet } from '../support/exchange.js'
@@ -75,11 +76,25 @@ describeNative('a connection that is tampered with', () => {
   let relay: Awaited<ReturnType<typeof mutatingRelay>>
   let agent: RecyclingAgent
 
+  /** After which of our calls the thread's error queue was not empty; Node's own leave something there at times. */
+  const leftBehind: string[] = []
+
   beforeAll(() => {
-    expect(openssl().peekError()).toBe(0)
+    for (const name of ['handshake', 'read', 'peek', 'write', 'sendCloseNotify', 'free'] as const) {
+      const method = TlsChannel.prototype[name] as (...said: unknown[]) => unknown
+      vi.spyOn(TlsChannel.prototype, name as 'free').mockImplementation(function (
+        this: TlsChannel,
+        ...said: unknown[]
+      ) {
+        const result = method.apply(this, said)
+        if (openssl().peekError() !== 0) leftBehind.push(name)
+        return result as undefined
+      })
+    }
   })
 
   afterAll(async () => {
+    vi.restoreAllMocks()
     await agent.destroy()
     relay.close()
   })
@@ -120,14 +135,14 @@ describeNative('a connection that is tampered with', () => {
           outcome = (error as NodeJS.ErrnoException).code ?? String(error)
         }
         codes[outcome] = (codes[outcome] ?? 0) + 1
-        if (openssl().peekError() !== 0) codes['an error left behind'] = 1
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))
     await quiet(agent)
     const proper =
-      /^(fine|ERR_SSL_\w+|ERR_TLS_\w+|ECONNRESET|EPIPE|UND_ERR_(SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH)|[A-Z_]*CERT[A-Z_]*|UNABLE_TO_[A-Z_]+)$/
+      /^(fine|ERR_SSL_[\w/]+|ERR_TLS_\w+|ECONNRESET|EPIPE|UND_ERR_(SOCKET|CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH)|[A-Z_]*CERT[A-Z_]*|UNABLE_TO_[A-Z_]+)$/
     expect(Object.keys(codes).filter((code) => !proper.test(code))).toEqual([])
+    expect(leftBehind).toEqual([])
     expect(codes.fine).toBeGreaterThan(0)
     expect(Object.keys(codes).length).toBeGreaterThan(2)
     expect(new Set(heard)).toEqual(new Set(['GET /path HTTP/1.1']))
