@@ -16,7 +16,7 @@ export const bulkBytes = 100_000_000
 const chunkBytes = 65_536
 
 /**
- * @typedef {'closing' | 'named' | 'secure' | 'keepalive' | 'sink'} UpstreamName
+ * @typedef {'closing' | 'named' | 'secure' | 'secure12' | 'keepalive' | 'secure-keepalive' | 'sink' | 'secure-sink'} UpstreamName
  *
  * @typedef {object} Load
  * @property {string} name as in `--loads`
@@ -33,11 +33,19 @@ const chunkBytes = 65_536
 const connections = {
   closing: 'connection per request',
   secure: 'https connection per request, sessions resumed',
+  secure12: 'https connection per request, TLS 1.2, sessions resumed',
   keepalive: 'keep-alive',
+  'secure-keepalive': 'https keep-alive',
 }
 
+/** @param {UpstreamName} upstream */
+export const isSecure = (upstream) => upstream.startsWith('secure')
+
+/** Whether the upstream keeps connections open. @param {UpstreamName} upstream */
+export const isKeptAlive = (upstream) => upstream.endsWith('keepalive') || upstream.endsWith('sink')
+
 /**
- * @param {'closing' | 'secure' | 'keepalive'} upstream
+ * @param {keyof typeof connections} upstream
  * @param {number} concurrency
  * @returns {Load}
  */
@@ -88,6 +96,18 @@ const upload = {
   createBody: createBulkBuffer,
 }
 
+/** @type {Load} */
+const download = {
+  name: 'download',
+  title: '100 MB download',
+  upstream: 'keepalive',
+  path: '/bulk',
+  method: 'GET',
+  concurrency: 1,
+  responseBytes: bulkBytes,
+  bulk: true,
+}
+
 /** @type {readonly Load[]} */
 export const loads = [
   small('closing', 64),
@@ -99,20 +119,16 @@ export const loads = [
     upstream: 'named',
   },
   small('secure', 64),
+  small('secure12', 64),
   small('keepalive', 64),
   small('keepalive', 1),
-  {
-    name: 'download',
-    title: '100 MB download',
-    upstream: 'keepalive',
-    path: '/bulk',
-    method: 'GET',
-    concurrency: 1,
-    responseBytes: bulkBytes,
-    bulk: true,
-  },
+  small('secure-keepalive', 64),
+  small('secure-keepalive', 1),
+  download,
+  { ...download, name: 'secure-download', title: '100 MB download over https', upstream: 'secure-keepalive' },
   upload,
   { ...upload, name: 'upload-stream', title: '100 MB upload from a stream, chunked', createBody: createBulkStream },
+  { ...upload, name: 'secure-upload', title: '100 MB upload from a Buffer over https', upstream: 'secure-sink' },
 ]
 
 /**

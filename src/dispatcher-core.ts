@@ -11,6 +11,7 @@ import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { queueMicrotask } from './sys/real-timers.js'
 import { createTransport } from './transport/choose.js'
+import type { TlsStats } from './transport/tls-stats.js'
 import type { Transport } from './transport/transport.js'
 
 /** Unused pools are forgotten when there are this many origins, and whenever their number has doubled since. */
@@ -32,6 +33,8 @@ export interface SingleConnectionStats {
 export interface Counters {
   /** Of the socket pool. */
   readonly sockets: SocketPoolStats
+  /** Of TLS handshakes. */
+  readonly tls: TlsStats
   /** Requests that were sent once more, since the connection had ended that they were written to: see `retryStale`. */
   readonly sentAgain: number
 }
@@ -77,7 +80,11 @@ export class DispatcherCore implements PoolEvents {
 
   /** Adds the counters, in a way that whoever walks over the origins does not meet. */
   withCounters<S extends object>(stats: S): S & Counters {
-    const counters: Counters = { sockets: this.#transport.sockets, sentAgain: this.#sentAgain }
+    const counters: Counters = {
+      sockets: this.#transport.sockets,
+      tls: this.#transport.tls,
+      sentAgain: this.#sentAgain,
+    }
     for (const [name, value] of Object.entries(counters)) Object.defineProperty(stats, name, { value })
     return stats as S & Counters
   }

@@ -15,4 +15,6 @@ export {
   type SocketPoolOptions,
   type SocketPoolStats,
 } from './socket-pool/socket-pool.js'
+export type { TlsTransportName } from './tls/native-tls.js'
 export type { TransportName } from './transport/choose.js'
+export type { TlsStats } from './transport/tls-stats.js'

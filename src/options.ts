@@ -7,6 +7,7 @@ import { InvalidArgumentError } from './errors.js'
 import type { OriginPoolOptions } from './pool/origin-pool.js'
 import { maxHeaderSize as nodeMaxHeaderSize } from './request/node-http.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
+import type { TlsTransportName } from './tls/native-tls.js'
 import type { LookupFunction } from './transport/addresses.js'
 import type { TransportName, TransportOptions } from './transport/choose.js'
 import type { ConnectFunction, ConnectOptions } from './transport/transport.js'
@@ -18,6 +19,8 @@ import type { ConnectFunction, ConnectOptions } from './transport/transport.js'
 export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | 'interceptors'> {
   /** How connections are made: see {@link TransportName}. @default 'native' where that is possible, else 'net' */
   transport?: TransportName
+  /** Who does the cryptography of https: see {@link TlsTransportName}. @default 'native' where that is possible, else 'node' */
+  tlsTransport?: TlsTransportName
   /** What becomes of a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
   /**
@@ -227,6 +230,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
   ],
   ['retryStale', isBoolean, 'retryStale must be a boolean'],
   ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
+  ['tlsTransport', (value) => value === 'native' || value === 'node', "tlsTransport must be 'native' or 'node'"],
   ['maxIdleSockets', isIntegerFrom(0), 'maxIdleSockets must be a positive integer or zero'],
 ]
 
@@ -270,6 +274,7 @@ type ConnectKeys =
 function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, ConnectKeys | 'maxOrigins'> {
   return {
     transport: options.transport,
+    tlsTransport: options.tlsTransport,
     recycle: options.recycle ?? 'dissolve',
     maxIdleSockets: options.maxIdleSockets ?? 1024,
     dnsTtl: options.dnsTtl ?? 1000,

@@ -5,6 +5,7 @@
  * concurrent requests undici's Pool works best, so it has them, and undici's Agent is measured without and with.
  */
 
+import { isKeptAlive, isSecure } from '../loads.mjs'
 import { sendByDispatch, sendByLegacyDispatch } from './dispatch.mjs'
 import { createAgent, createPool, createRecyclingAgent } from './dispatchers.mjs'
 import { openNodeHttp } from './node-http.mjs'
@@ -21,7 +22,7 @@ import { sendByFetch, sendByRequest } from './promises.mjs'
  * @typedef {object} Client
  * @property {string} name
  * @property {string} title
- * @property {'all' | 'closing' | 'named' | 'small'} loads which loads it is measured with unless `--clients` names it
+ * @property {'all' | 'closing' | 'named' | 'secure' | 'small'} loads which loads it is measured with unless `--clients` names it
  * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program of its own
  */
 
@@ -52,7 +53,7 @@ const builtInFetch = (dispatcher) => sendByFetch(globalThis.fetch, dispatcher)
 const byAddress = (send) => (origin, load, done) => send(origin.replace('localhost', '127.0.0.1'), load, done)
 
 /** Of loads whose upstream closes each connection. @param {Load} load */
-const isClosing = ({ upstream }) => ['closing', 'named', 'secure'].includes(upstream)
+const isClosing = ({ upstream }) => !isKeptAlive(upstream)
 
 /** @type {readonly Client[]} */
 export const clients = [
@@ -88,6 +89,12 @@ export const clients = [
     title: "  transport: 'net'",
     loads: 'small',
     open: onDispatcher(() => createRecyclingAgent({ transport: 'net' }), sendByDispatch),
+  },
+  {
+    name: 'recycling-node-tls',
+    title: "  tlsTransport: 'node'",
+    loads: 'secure',
+    open: onDispatcher(() => createRecyclingAgent({ tlsTransport: 'node' }), sendByDispatch),
   },
   {
     name: 'recycling-legacy',
@@ -159,7 +166,7 @@ export const clients = [
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) => openNodeHttp(load.upstream === 'secure', !isClosing(load)),
+    open: async (_origin, load) => openNodeHttp(isSecure(load.upstream), !isClosing(load)),
   },
   { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
 ]
@@ -170,9 +177,10 @@ export const clients = [
  */
 export function isMeasuredWith(client, load) {
   // wrk does not resume sessions.
-  if (load.upstream === 'secure' && client.open === undefined) return false
+  if (isSecure(load.upstream) && client.open === undefined) return false
   if (client.loads === 'closing') return isClosing(load)
   if (client.loads === 'named') return load.upstream === 'named'
+  if (client.loads === 'secure') return isSecure(load.upstream)
   return client.loads === 'all' || !load.bulk
 }
 

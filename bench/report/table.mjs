@@ -22,7 +22,7 @@ export function loadTable(result) {
     : ['client', 'CPU us/request', '(min-max)', 'ratio', 'requests/s', '(min-max)', 'ratio']
   const baseline = result.clients.find(({ name }) => name === baselineName)
   const rows = result.clients.map((client) => clientRow(client, baseline, load.bulk))
-  const sink = load.upstream === 'sink' ? ' (upstream: node:http)' : ''
+  const sink = load.upstream.endsWith('sink') ? ' (upstream: node:http)' : ''
   return `${load.title}${sink}\n\n${aligned([header, ...rows])}\n`
 }
 

@@ -11,6 +11,15 @@ import { helloBody } from '../loads.mjs'
 
 const startTimeoutMs = 5_000
 
+/** @type {{ name: string, protocols?: string, isKeptAlive: boolean }[]} */
+const servers = [
+  { name: 'closing', isKeptAlive: false },
+  { name: 'secure', protocols: 'TLSv1.3', isKeptAlive: false },
+  { name: 'secure12', protocols: 'TLSv1.2', isKeptAlive: false },
+  { name: 'keepalive', isKeptAlive: true },
+  { name: 'secure-keepalive', protocols: 'TLSv1.3', isKeptAlive: true },
+]
+
 /** @returns {{ command: string, version: string } | undefined} undefined where nginx is not installed */
 export function findNginx() {
   // Debian keeps it where only root's PATH leads.
@@ -24,13 +33,13 @@ export function findNginx() {
  * @param {string} command
  * @param {string} directory holds the configuration, temporary files, and the file `bulk` to serve
  * @param {import('./certificate.mjs').Certificate} certificate
- * @returns {Promise<{ closing: string, secure: string, keepalive: string, stop: () => Promise<void> }>} the origins
+ * @returns {Promise<{ origins: Record<string, string>, stop: () => Promise<void> }>}
  */
 export async function startNginx(command, directory, { cert, key }) {
-  const [closingPort, securePort, keepalivePort] = await findFreePorts(3)
+  const ports = await findFreePorts(servers.length)
   const configuration = join(directory, 'nginx.conf')
   await Promise.all([
-    writeFile(configuration, nginxConf(directory, closingPort, securePort, keepalivePort)),
+    writeFile(configuration, nginxConf(directory, ports)),
     writeFile(join(directory, 'cert.pem'), cert),
     writeFile(join(directory, 'key.pem'), key),
   ])
@@ -45,32 +54,41 @@ export async function startNginx(command, directory, { cert, key }) {
     await exited
   }
   try {
-    await waitUntilListening(keepalivePort)
+    await waitUntilListening(/** @type {number} */ (ports.at(-1)))
   } catch (error) {
     await stop()
     throw error
   }
-  return {
-    closing: `http://127.0.0.1:${closingPort}`,
-    secure: `https://127.0.0.1:${securePort}`,
-    keepalive: `http://127.0.0.1:${keepalivePort}`,
-    stop,
-  }
+  const origins = servers.map(({ name, protocols }, i) => [
+    name,
+    `${protocols === undefined ? 'http' : 'https'}://127.0.0.1:${ports[i]}`,
+  ])
+  return { origins: Object.fromEntries(origins), stop }
 }
 
 /**
  * @param {string} directory
- * @param {number} closingPort
- * @param {number} securePort
- * @param {number} keepalivePort
+ * @param {readonly number[]} ports
  */
-function nginxConf(directory, closingPort, securePort, keepalivePort) {
+function nginxConf(directory, ports) {
   const locations = `
     location / { return 200 "${helloBody.replace('\n', '\\n')}"; }
     location = /bulk { root ${directory}; }`
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
+  const blocks = servers.map(({ name, protocols, isKeptAlive }, i) => {
+    const tls = `
+    ssl_protocols ${protocols};
+    ssl_certificate ${directory}/cert.pem;
+    ssl_certificate_key ${directory}/key.pem;
+    ssl_session_cache shared:${name}:4m;`
+    return `
+  server {
+    listen 127.0.0.1:${ports[i]} ${protocols === undefined ? '' : 'ssl '}backlog=4096;${protocols === undefined ? '' : tls}
+    keepalive_timeout ${isKeptAlive ? '1h; keepalive_requests 1000000000' : '0'};${locations}
+  }`
+  })
   return `
 daemon off;
 master_process off;
@@ -81,22 +99,7 @@ http {
   ${temporaryPaths}
   default_type text/plain;
   sendfile on;
-  server {
-    listen 127.0.0.1:${closingPort} backlog=4096;
-    keepalive_timeout 0;${locations}
-  }
-  server {
-    listen 127.0.0.1:${securePort} ssl backlog=4096;
-    ssl_certificate ${directory}/cert.pem;
-    ssl_certificate_key ${directory}/key.pem;
-    ssl_session_cache shared:sessions:4m;
-    keepalive_timeout 0;${locations}
-  }
-  server {
-    listen 127.0.0.1:${keepalivePort} backlog=4096;
-    keepalive_timeout 1h;
-    keepalive_requests 1000000000;${locations}
-  }
+${blocks.join('')}
 }
 `
 }

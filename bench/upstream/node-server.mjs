@@ -12,7 +12,7 @@ import { bulkBytes, helloBody } from '../loads.mjs'
 /**
  * @param {http.RequestListener} listener
  * @param {boolean} keepAlive
- * @param {import('./certificate.mjs').Certificate=} certificate
+ * @param {import('node:https').ServerOptions=} certificate
  * @returns {Promise<{ origin: string, stop: () => Promise<void> }>}
  */
 async function listen(listener, keepAlive, certificate) {
@@ -30,18 +30,26 @@ async function listen(listener, keepAlive, certificate) {
   }
 }
 
-/** Starts a server that reads any request body, and answers 200 if it was as long as a bulk body. */
-export function startSink() {
-  return listen((request, response) => {
-    let receivedBytes = 0
-    request.on('data', (chunk) => {
-      receivedBytes += chunk.length
-    })
-    request.on('end', () => {
-      response.statusCode = receivedBytes === bulkBytes ? 200 : 400
-      response.end(helloBody)
-    })
-  }, true)
+/**
+ * Starts a server that reads any request body, and answers 200 if it was as long as a bulk body.
+ *
+ * @param {import('./certificate.mjs').Certificate=} certificate
+ */
+export function startSink(certificate) {
+  return listen(
+    (request, response) => {
+      let receivedBytes = 0
+      request.on('data', (chunk) => {
+        receivedBytes += chunk.length
+      })
+      request.on('end', () => {
+        response.statusCode = receivedBytes === bulkBytes ? 200 : 400
+        response.end(helloBody)
+      })
+    },
+    true,
+    certificate,
+  )
 }
 
 /**
@@ -56,15 +64,15 @@ export async function startNodeServers(certificate) {
     const body = request.url === '/bulk' ? bulk : helloBody
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body)
   }
-  const [closing, secure, keepalive] = await Promise.all([
-    listen(listener, false),
-    listen(listener, false, certificate),
-    listen(listener, true),
-  ])
+  const servers = {
+    closing: await listen(listener, false),
+    secure: await listen(listener, false, { ...certificate, minVersion: 'TLSv1.3' }),
+    secure12: await listen(listener, false, { ...certificate, maxVersion: 'TLSv1.2' }),
+    keepalive: await listen(listener, true),
+    'secure-keepalive': await listen(listener, true, certificate),
+  }
   return {
-    closing: closing.origin,
-    secure: secure.origin,
-    keepalive: keepalive.origin,
-    stop: async () => void (await Promise.all([closing.stop(), secure.stop(), keepalive.stop()])),
+    origins: Object.fromEntries(Object.entries(servers).map(([name, { origin }]) => [name, origin])),
+    stop: async () => void (await Promise.all(Object.values(servers).map(({ stop }) => stop()))),
   }
 }

@@ -37,9 +37,9 @@ process.on('disconnect', stop)
 process.on('SIGINT', () => {})
 process.on('SIGTERM', stop)
 
-async function startMain() {
+/** @param {import('./certificate.mjs').Certificate} certificate */
+async function startMain(certificate) {
   const nginx = findNginx()
-  const certificate = await createCertificate()
   if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers(certificate)) }
   const bulkFile = join(directory, 'bulk')
   await writeFile(bulkFile, '')
@@ -48,14 +48,16 @@ async function startMain() {
 }
 
 try {
-  const main = await startMain()
+  const certificate = await createCertificate()
+  const main = await startMain(certificate)
   stops.push(main.stop)
   const sink = await startSink()
   stops.push(sink.stop)
-  const { closing, secure, keepalive } = main
+  const secureSink = await startSink(certificate)
+  stops.push(secureSink.stop)
   // The same server, by the name that every system has for it.
-  const named = closing.replace('127.0.0.1', 'localhost')
-  const origins = { closing, named, secure, keepalive, sink: sink.origin }
+  const named = main.origins.closing.replace('127.0.0.1', 'localhost')
+  const origins = { ...main.origins, named, sink: sink.origin, 'secure-sink': secureSink.origin }
   process.send?.({ server: main.server, origins })
 } catch (error) {
   console.error(error)

@@ -91,9 +91,11 @@ export class Connection
     return this.#phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
   }
 
-  /** Whether the peer is, or will be, proved to be whom this request is for (TLS). */
-  isFor({ protocol, servername }: Request): boolean {
-    return servername === this.#opening.servername || protocol !== 'https:'
+  /** With TLS: whether the peer is, or will be, proved to be whom this request is for, and could become its tunnel. */
+  isFor({ protocol, servername, wantsTunnel }: Request): boolean {
+    if (protocol !== 'https:') return true
+    const canDetach = this.#wire === null ? this.#opening.isForTunnel : this.#wire.canDetach
+    return servername === this.#opening.servername && (canDetach || !wantsTunnel)
   }
 
   /** Whether {@link assign} may be called with this request. */
@@ -107,7 +109,7 @@ export class Connection
    */
   isFit(request: Request): boolean {
     if (!this.isFor(request)) {
-      this.#close('servername changed', 'self')
+      this.#close(request.servername === this.#opening.servername ? 'upgrade' : 'servername changed', 'self')
       return false
     }
     if (this.#pipeline.first !== null) return true

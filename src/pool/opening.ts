@@ -16,6 +16,8 @@ export interface OpeningOwner {
 export class Opening implements ConnectListener {
   /** Whom the peer has to prove to be; `null` without TLS, and for the host of the URL. */
   readonly servername: string | null
+  /** It is made for a request that wants a tunnel: of what could not become one it would have no use. */
+  readonly isForTunnel: boolean
   readonly #origin: string
   readonly #connector: Connector
   readonly #owner: OpeningOwner
@@ -24,8 +26,9 @@ export class Opening implements ConnectListener {
   #reason: Error | null = null
 
   /** @param request whom the connection is made for */
-  constructor(connector: Connector, { origin, protocol, servername }: Request, owner: OpeningOwner) {
+  constructor(connector: Connector, { origin, protocol, servername, wantsTunnel }: Request, owner: OpeningOwner) {
     this.servername = protocol === 'https:' ? servername : null
+    this.isForTunnel = wantsTunnel
     this.#origin = origin
     this.#connector = connector
     this.#owner = owner
@@ -34,7 +37,7 @@ export class Opening implements ConnectListener {
   start(): void {
     publishBeforeConnect(this.#origin, this.#connector, this.servername)
     if (this.#reason !== null) return
-    const connecting = this.#connector.connect(this.servername, this)
+    const connecting = this.#connector.connect(this.servername, this, this.isForTunnel)
     if (this.#reason === null) this.#connecting = connecting
     else connecting.cancel(this.#reason)
   }

@@ -38,6 +38,8 @@ export interface Native {
   epollWait(epollFd: number, eventsAddress: number, capacity: number, timeoutMs: number): number
   /** errno of the last failing call on this thread. */
   errno(): number
+  /** So that {@link Native.errno} tells of nothing that was before: calls that succeed leave it as it is. */
+  clearErrno(): void
   /** The absolute address of a view's first byte. Valid while the view's ArrayBuffer is alive and not detached. */
   addressOf(view: Memory): number
 }
@@ -144,6 +146,7 @@ function bindNative({ koffi, process }: Foreign): Native {
     epollControl: process.func('int epoll_ctl(int epfd, int op, int fd, void *event)'),
     epollWait: process.func('epoll_wait', 'int', ['int', 'uintptr_t', 'int', 'int']),
     errno: () => koffi.errno(),
+    clearErrno: () => void koffi.errno(0),
     addressOf: (view) => Number(koffi.address(view)),
   }
 }

@@ -1,6 +1,7 @@
 /** Which transport a dispatcher gets: recycled descriptors where the system has them, ordinary sockets elsewhere. */
 import type { SocketPoolOptions } from '../socket-pool/socket-pool.js'
 import { assertDissolves } from '../socket-pool/sockets.js'
+import type { TlsTransportName } from '../tls/native-tls.js'
 import { Names } from './names.js'
 import { NativeTransport } from './native-transport.js'
 import { NetTransport } from './net-transport.js'
@@ -20,6 +21,8 @@ const VARIABLE = 'RECYCLING_AGENT_TRANSPORT'
 export interface TransportOptions extends SocketPoolOptions {
   /** `undefined`: what is possible. */
   transport: TransportName | undefined
+  /** `undefined`: native where that is possible. */
+  tlsTransport: TlsTransportName | undefined
   /** A user's function, or `null`. */
   connect: ConnectFunction | null
   connectOptions: ConnectOptions
@@ -64,7 +67,8 @@ const isOutOfDescriptors = (error: unknown): boolean =>
 function createNative(options: TransportOptions): NativeTransport {
   if (process.platform !== 'linux') throw new Error(`${process.platform} is not Linux`)
   if (options.recycle !== 'off') assertDissolves()
-  return new NativeTransport(options, new Names(options.dnsTtl), options.connect, options.connectOptions)
+  const { connect, connectOptions, dnsTtl, tlsTransport } = options
+  return new NativeTransport(options, new Names(dnsTtl), connect, connectOptions, tlsTransport)
 }
 
 function warnOnce(reason: string): void {

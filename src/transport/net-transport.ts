@@ -1,4 +1,5 @@
 /** The same engine over ordinary sockets of Node's: nothing is recycled, and koffi is not loaded. */
+import type { TLSSocket } from 'node:tls'
 import { realClock } from '../reactor/clock.js'
 import { Deadlines } from '../reactor/deadlines.js'
 import { threadScheduler } from '../reactor/immediate-scheduler.js'
@@ -6,9 +7,11 @@ import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
 import { Closings } from './closings.js'
 import type { Names } from './names.js'
 import { netConnector } from './net-connect.js'
+import { NodeTls } from './node-tls.js'
 import { SecureOptions } from './secure-options.js'
 import { StreamConnector } from './stream-connect.js'
 import { Streams } from './streams.js'
+import type { TlsStats } from './tls-stats.js'
 import type { ConnectFunction, ConnectOptions, Connector, Target, Transport } from './transport.js'
 
 export class NetTransport implements Transport {
@@ -21,6 +24,7 @@ export class NetTransport implements Transport {
   readonly #connect: ConnectFunction | null
   readonly #options: ConnectOptions
   readonly #secure: SecureOptions
+  readonly #tls: TlsStats = { native: 0, node: 0, resumed: 0, failed: 0 }
 
   /**
    * @param names of this transport alone
@@ -37,23 +41,35 @@ export class NetTransport implements Transport {
     return this.#streams.stats
   }
 
+  get tls(): TlsStats {
+    return { ...this.#tls }
+  }
+
   connectorTo(target: Target): Connector {
     const { scheduler, deadlines } = this
     const environment = { scheduler, deadlines, own: this.#streams.own.bind(this.#streams) }
     const connect = this.#connect
     if (connect !== null) return new StreamConnector(environment, target, connect, 0)
-    let made: ConnectFunction | undefined
-    const makeAndConnect: ConnectFunction = (options, done) => {
-      made ??= this.#makeConnect(target)
-      return made(options, done)
+    if (target.protocol === 'https:') {
+      const node = new NodeTls(this.#secure, (options) => netConnector(target, this.#names, options))
+      return new StreamConnector(environment, target, this.#counting(node), target.connectTimeout)
     }
-    return new StreamConnector(environment, target, makeAndConnect, target.connectTimeout)
+    const made = netConnector(target, this.#names, this.#options)
+    return new StreamConnector(environment, target, made, target.connectTimeout)
   }
 
-  /** @throws for options that no context can be made of */
-  #makeConnect(target: Target): ConnectFunction {
-    const options = target.protocol === 'https:' ? this.#secure.get() : this.#options
-    return netConnector(target, this.#names, options)
+  /** The connector of one origin, and of the moment. */
+  #counting(node: NodeTls): ConnectFunction {
+    return (options, callback) =>
+      node.connector()(options, (...result) => {
+        const [error, socket] = result
+        if (error !== null) this.#tls.failed++
+        else {
+          this.#tls.node++
+          if ((socket as TLSSocket).isSessionReused()) this.#tls.resumed++
+        }
+        callback(...result)
+      })
   }
 
   /** Sockets of Node's are closed without waiting for anybody. */

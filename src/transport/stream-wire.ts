@@ -34,6 +34,7 @@ export class StreamWire implements Wire {
   readonly isEmptyAfterShortRead = false
   error: Error | null = null
   listener: WireListener | null = null
+  readonly canDetach = true
   readonly probesKernel = false
   readonly #stream: Stream
   readonly #owner: StreamOwner

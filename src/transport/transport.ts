@@ -5,6 +5,7 @@ import type { Deadlines } from '../reactor/deadlines.js'
 import type { Scheduler } from '../reactor/scheduler.js'
 import type { SocketPoolStats } from '../socket-pool/socket-pool.js'
 import type { AddressOptions } from './addresses.js'
+import type { TlsStats } from './tls-stats.js'
 import type { Wire } from './wire.js'
 
 /** undici's connector, or a user's of the same signature. It may throw, and may call back at once or later. */
@@ -61,8 +62,9 @@ export interface Connector {
    * Begins to connect. The listener is never told from within this call.
    *
    * @param servername for TLS's SNI, if it is not to be that of the target
+   * @param wantsTunnel the wire must be one that can be detached
    */
-  connect(servername: string | null, listener: ConnectListener): Connecting
+  connect(servername: string | null, listener: ConnectListener, wantsTunnel?: boolean): Connecting
 }
 
 export interface Transport {
@@ -73,6 +75,8 @@ export interface Transport {
   readonly waits: Deadlines
   /** A snapshot of the counters. */
   readonly sockets: SocketPoolStats
+  /** A snapshot of the counters of TLS. */
+  readonly tls: TlsStats
   connectorTo(target: Target): Connector
   /** Connections that are on their way to their end need not get there in good order any more. */
   cutShort(): void

@@ -46,7 +46,5 @@ export class WireSocket {
   }
 
   /** Nothing is negotiated without TLS: HTTP/1.1 is spoken. */
-  get alpnProtocol(): undefined {
-    return undefined
-  }
+  readonly alpnProtocol: string | false | undefined = undefined
 }

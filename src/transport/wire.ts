@@ -49,6 +49,8 @@ export interface Wire {
    * wants to see it: it is not made before that.
    */
   readonly socket: object
+  /** {@link detach} may be called: what is below the connection can be handed over. */
+  readonly canDetach: boolean
   /** {@link probe} sees what has arrived; if not, it sees what Node has read of it so far. */
   readonly probesKernel: boolean
   /** Receives into `window`. @returns the number of bytes, or one of {@link Received} */

@@ -5,7 +5,12 @@ import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { dispatchers, expectNoDescriptorLeft, type MakeDispatcher, recyclingAgent } from '../support/dispatchers.js'
+import {
+  expectNoDescriptorLeft,
+  type MakeDispatcher,
+  recyclingAgent,
+  secureDispatchers,
+} from '../support/dispatchers.js'
 import { type Flow, recording } from '../support/handlers.js'
 import { ok, rawServer } from '../support/raw-server.js'
 
@@ -131,7 +136,7 @@ function digesting(pauseAtHead = false) {
 }
 
 const everybody: [string, MakeDispatcher][] = [
-  ...dispatchers,
+  ...secureDispatchers,
   ['RecyclingAgent over net', (options) => recyclingAgent({ ...options, transport: 'net' })],
 ]
 

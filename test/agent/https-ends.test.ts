@@ -4,7 +4,12 @@ import type { TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { dispatchers, expectNoDescriptorLeft, type MakeDispatcher, recyclingAgent } from '../support/dispatchers.js'
+import {
+  expectNoDescriptorLeft,
+  type MakeDispatcher,
+  recyclingAgent,
+  secureDispatchers,
+} from '../support/dispatchers.js'
 import { type Flow, recording } from '../support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
@@ -20,7 +25,7 @@ beforeAll(async () => {
 expectNoDescriptorLeft()
 
 const everybody: [string, MakeDispatcher][] = [
-  ...dispatchers,
+  ...secureDispatchers,
   ['RecyclingAgent over net', (options) => recyclingAgent({ ...options, transport: 'net' })],
 ]
 
@@ -67,7 +72,9 @@ describe.each(everybody)('%s', (_name, make) => {
     const { origin } = await serverOf(sends(half, end))
     const events = await begin(origin).done
     expect(events.map(([event]) => event)).toEqual(expect.arrayContaining(['head', 'error']))
-    expect(events.at(-1)).toEqual(['error', 'SocketError', 'UND_ERR_SOCKET', 'other side closed'])
+    // Node takes a reset for a FIN when it finds both data and the reset at once (libuv, uv__stream_io).
+    const messages = end === reset ? ['other side closed', 'read ECONNRESET'] : ['other side closed']
+    expect(messages).toContain(events.at(-1)![3])
   })
 
   it.each([

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { RecyclingAgent } from '../../src/index.js'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { expectNoDescriptorLeft, recyclingAgent, secureDispatchers } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, rawServer } from '../support/raw-server.js'
 
@@ -52,7 +52,7 @@ async function namedServer(response: string, certificates: Record<string, Certif
 const here = (_host: string, _options: object, done: (error: null, addresses: object[]) => void): void =>
   done(null, [{ address: '127.0.0.1', family: 4 }])
 
-describe.each(dispatchers)('%s', (_name, make) => {
+describe.each(secureDispatchers)('%s', (_name, make) => {
   it.each<[string, string, Options, object, unknown]>([
     ['the origin', 'a.test', {}, {}, 'a.test'],
     ['the Host field', 'a.test', { headers: { host: 'b.test:8443' } }, {}, 'b.test'],

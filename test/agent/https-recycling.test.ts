@@ -1,4 +1,4 @@
-/** TLS on recycled descriptors: lent to Node for the time of a connection, and nothing lost on any way out. */
+/** TLS on recycled descriptors, or over ones that are lent to Node: nothing is lost on any way out. */
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,10 +67,12 @@ const descriptorsOf = (inode: number): number[] =>
     .map(Number)
     .filter((fd) => inodeOf(fd) === inode)
 
-describe('a descriptor', () => {
+const secureTransports = ['native', 'node'] as const
+
+describe.each(secureTransports)('a descriptor (tlsTransport: %s)', (tlsTransport) => {
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('serves one closing connection after the other (%s)', async (maxVersion) => {
     const { origin, peers } = await rawServer(closing, { secure: { ...certificate, maxVersion } })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connect: { ca } })
     for (let i = 0; i < 6; i++) {
       expect(await get(agent, origin)).toBe('secret')
       await quiet(agent)
@@ -81,7 +83,7 @@ describe('a descriptor', () => {
 
   it('serves as many connections as there are at once', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connect: { ca } })
     for (let round = 0; round < 3; round++) {
       await Promise.all(Array.from({ length: 8 }, () => get(agent, origin)))
       await quiet(agent)
@@ -91,7 +93,7 @@ describe('a descriptor', () => {
 
   it('is closed where nothing is to be recycled', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', recycle: 'off', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, recycle: 'off', connect: { ca } })
     for (let i = 0; i < 3; i++) {
       await get(agent, origin)
       await quiet(agent)
@@ -101,7 +103,7 @@ describe('a descriptor', () => {
 
   it('is shut down before it is dissolved where that is asked for', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', recycle: 'graceful', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, recycle: 'graceful', connect: { ca } })
     for (let i = 0; i < 3; i++) {
       await get(agent, origin)
       await quiet(agent)
@@ -109,9 +111,45 @@ describe('a descriptor', () => {
     expect(agent.stats.sockets).toMatchObject({ fresh: 1, recycled: 2, graceful: 3 })
   })
 
+  it('serves http and https by turns', async () => {
+    const plain = await rawServer(async (peer) => {
+      await peer.received(/./s)
+      peer.socket.end(ok('', 'connection: close\r\n'))
+    })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connect: { ca } })
+    await get(agent, plain.origin)
+    await quiet(agent)
+    await expect(get(agent, plain.origin.replace('http:', 'https:'))).rejects.toThrow(/SSL/)
+    await quiet(agent)
+    await get(agent, plain.origin)
+    await quiet(agent)
+    expect(agent.stats.sockets).toMatchObject({
+      fresh: 1,
+      // What fails natively is made again by Node.
+      recycled: tlsTransport === 'native' ? 3 : 2,
+      leased: 0,
+    })
+  })
+
+  it('of a Unix socket is closed after its connection', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'recycling-agent-'))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    const path = join(directory, 'socket')
+    const { peers } = await rawServer(closing, { path, secure: certificate })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connect: { ca }, socketPath: path })
+    for (let i = 0; i < 2; i++) {
+      expect(await get(agent, 'https://localhost')).toBe('secret')
+      await quiet(agent)
+    }
+    expect(peers.map(({ requests }) => requests[0]!.fields.host)).toEqual(['localhost', 'localhost'])
+    expect(agent.stats.sockets).toMatchObject({ fresh: 2, recycled: 0, closed: 2, idle: 0, leased: 0 })
+  })
+})
+
+describe('a descriptor', () => {
   it('that is lent is in no epoll set but the one of Node, under the number of its duplicate', async () => {
     const { origin, port, peers } = await rawServer(answering(ok()), { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport: 'node', connect: { ca } })
     const before = countDescriptors()
     await get(agent, origin)
     const inode = clientInode(peers[0]!.socket.remotePort!, port)
@@ -133,54 +171,46 @@ describe('a descriptor', () => {
     expect(watcher!.epollFd).not.toBe(watchers[0]!.epollFd)
   })
 
-  it('serves http and https by turns', async () => {
-    const plain = await rawServer(async (peer) => {
-      await peer.received(/./s)
-      peer.socket.end(ok('', 'connection: close\r\n'))
-    })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
-    await get(agent, plain.origin)
+  it('is never duplicated, and in one epoll set for its life, where nothing is lent', async () => {
+    const { origin, port, peers } = await rawServer(answering(ok()), { secure: certificate })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport: 'native', connect: { ca } })
+    await get(agent, origin)
+    const inode = clientInode(peers[0]!.socket.remotePort!, port)
+    const descriptors = descriptorsOf(inode)
+    expect(descriptors).toHaveLength(1)
+    const watchers = watchersOf(inode)
+    expect(watchers).toHaveLength(1)
+    peers[0]!.socket.end()
     await quiet(agent)
-    await expect(get(agent, plain.origin.replace('http:', 'https:'))).rejects.toThrow(/SSL/)
-    await quiet(agent)
-    await get(agent, plain.origin)
-    await quiet(agent)
-    expect(agent.stats.sockets).toMatchObject({ fresh: 1, recycled: 2, leased: 0 })
-  })
-
-  it('of a Unix socket is closed after its connection', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'recycling-agent-'))
-    onTestFinished(() => rmSync(directory, { recursive: true }))
-    const path = join(directory, 'socket')
-    const { peers } = await rawServer(closing, { path, secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca }, socketPath: path })
-    for (let i = 0; i < 2; i++) {
-      expect(await get(agent, 'https://localhost')).toBe('secret')
-      await quiet(agent)
-    }
-    expect(peers.map(({ requests }) => requests[0]!.fields.host)).toEqual(['localhost', 'localhost'])
-    expect(agent.stats.sockets).toMatchObject({ fresh: 2, recycled: 0, closed: 2, idle: 0, leased: 0 })
+    expect(watchersOf(inode)).toEqual(watchers)
+    expect(agent.stats.sockets).toMatchObject({ fresh: 1, dissolved: 1, idle: 1 })
   })
 })
 
-describe('no descriptor is lost', () => {
+describe.each(secureTransports)('no descriptor is lost (tlsTransport: %s)', (tlsTransport) => {
   it('by handshakes that fail', async () => {
     const { origin } = await rawServer(closing, { secure: await selfSigned('other.test') })
-    const agent = recyclingAgent({ transport: 'native' })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport })
     const before = countDescriptors()
     for (let i = 0; i < 5; i++) {
       await expect(get(agent, origin)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
       await quiet(agent)
     }
     const { fresh, recycled, leased, idle } = agent.stats.sockets
-    expect({ fresh, recycled, leased, idle }).toEqual({ fresh: 1, recycled: 4, leased: 0, idle: 1 })
+    expect({ fresh, recycled, leased, idle }).toEqual({
+      fresh: 1,
+      // As long as Node fails, too, nobody asks twice.
+      recycled: tlsTransport === 'native' ? 5 : 4,
+      leased: 0,
+      idle: 1,
+    })
     // The server closes its ends in its own time.
     while (countDescriptors() > before + 1) await setImmediate()
   })
 
   it.each(['destroy', 'timeout'])('by handshakes that are given up: %s', async (how) => {
     const { port, peer } = await rawServer(() => {})
-    const agent = recyclingAgent({ transport: 'native', connectTimeout: how === 'timeout' ? 30 : 0 })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connectTimeout: how === 'timeout' ? 30 : 0 })
     const { handler, done } = recording('new')
     agent.dispatch({ origin: `https://127.0.0.1:${port}`, path: '/', method: 'GET' }, handler)
     // The client's hello: the handshake has begun.
@@ -203,7 +233,7 @@ describe('no descriptor is lost', () => {
       },
       { secure: certificate },
     )
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport, connect: { ca } })
     for (let i = 0; i < 5; i++) {
       const { handler, done } = recording('new', { data: (flow) => flow.abort(new Error('enough')) })
       agent.dispatch({ origin, path: '/', method: 'GET' }, handler)
@@ -213,10 +243,12 @@ describe('no descriptor is lost', () => {
     }
     expect(agent.stats.sockets).toMatchObject({ fresh: 1, recycled: 4, aborted: 5, idle: 1 })
   })
+})
 
+describe('no descriptor that is lent is lost', () => {
   it('when Node does not take the duplicate: the request fails as open does', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport: 'node', connect: { ca } })
     // The first socket of a thread is made in another way.
     expect(await get(agent, origin)).toBe('secret')
     await quiet(agent)
@@ -228,7 +260,7 @@ describe('no descriptor is lost', () => {
 
   it('when there is no room for it in the epoll set any more: it is closed', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport: 'node', connect: { ca } })
     const table = native()
     const { epollControl } = table
     let additions = 0
@@ -244,7 +276,7 @@ describe('no descriptor is lost', () => {
 
   it('when there is none for the duplicate: the request fails as dup(2) does', async () => {
     const { origin } = await rawServer(closing, { secure: certificate })
-    const agent = recyclingAgent({ transport: 'native', connect: { ca } })
+    const agent = recyclingAgent({ transport: 'native', tlsTransport: 'node', connect: { ca } })
     const real = native()
     const errno = vi.spyOn(real, 'errno')
     vi.spyOn(real, 'duplicate').mockImplementation(() => {

@@ -3,7 +3,7 @@ import tls, { createSecureContext, type TLSSocket, type TlsOptions } from 'node:
 import type { Dispatcher } from 'undici'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { Authority, type Certificate } from '../support/certificates.js'
-import { dispatchers, expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
+import { expectNoDescriptorLeft, recyclingAgent, secureDispatchers } from '../support/dispatchers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
 let ca: string
@@ -44,7 +44,7 @@ async function sequence(agent: Dispatcher, origin: string, servernames: (string 
 
 const versions = ['TLSv1.2', 'TLSv1.3'] as const
 
-describe.each(dispatchers)('%s', (_name, make) => {
+describe.each(secureDispatchers)('%s', (_name, make) => {
   it.each(versions)('resumes nothing with maxCachedSessions: 0 (%s)', async (maxVersion) => {
     const { origin, reused } = await closingServer({ maxVersion })
     await sequence(make({ maxCachedSessions: 0, connect: { ca } }), origin, [undefined, undefined])
@@ -69,23 +69,23 @@ describe.each(dispatchers)('%s', (_name, make) => {
 })
 
 // undici's Agent forgets an origin's sessions with its last connection (undici agent, closeClientIfUnused).
-describe('RecyclingAgent', () => {
+describe.each(['native', 'node'] as const)('RecyclingAgent, tlsTransport: %s', (tlsTransport) => {
   it.each(versions)('resumes the session of the connection before (%s)', async (maxVersion) => {
     const { origin, reused, versions } = await closingServer({ maxVersion })
-    await sequence(recyclingAgent({ connect: { ca } }), origin, [undefined, undefined, undefined])
+    await sequence(recyclingAgent({ tlsTransport, connect: { ca } }), origin, [undefined, undefined, undefined])
     expect(reused).toEqual([false, true, true])
     expect(versions).toEqual([maxVersion, maxVersion, maxVersion])
   })
 
   it('keeps the sessions of each name apart', async () => {
     const { origin, reused } = await closingServer()
-    await sequence(recyclingAgent({ connect: { ca } }), origin, ['a.test', 'b.test', 'a.test', 'b.test'])
+    await sequence(recyclingAgent({ tlsTransport, connect: { ca } }), origin, ['a.test', 'b.test', 'a.test', 'b.test'])
     expect(reused).toEqual([false, false, true, true])
   })
 
   it('keeps at most maxCachedSessions: the oldest goes', async () => {
     const { origin, reused } = await closingServer()
-    const agent = recyclingAgent({ connect: { ca, maxCachedSessions: 1 } as object })
+    const agent = recyclingAgent({ tlsTransport, connect: { ca, maxCachedSessions: 1 } as object })
     await sequence(agent, origin, ['a.test', 'b.test', 'b.test', 'a.test'])
     expect(reused).toEqual([false, false, true, false])
   })
@@ -93,7 +93,7 @@ describe('RecyclingAgent', () => {
   it('reads the certificate authorities once, whatever the number of connections and origins', async () => {
     const first = await closingServer()
     const second = await closingServer()
-    const agent = recyclingAgent({ connect: { ca } })
+    const agent = recyclingAgent({ tlsTransport, connect: { ca } })
     const create = vi.spyOn(tls, 'createSecureContext')
     try {
       await sequence(agent, first.origin, [undefined, undefined])
@@ -110,8 +110,8 @@ describe('RecyclingAgent', () => {
     const secureContext = createSecureContext({ ca })
     const create = vi.spyOn(tls, 'createSecureContext')
     try {
-      await sequence(recyclingAgent({ connect: { ca } }), origin, [undefined])
-      await sequence(recyclingAgent({ connect: { secureContext } }), secure.origin, [undefined])
+      await sequence(recyclingAgent({ tlsTransport, connect: { ca } }), origin, [undefined])
+      await sequence(recyclingAgent({ tlsTransport, connect: { secureContext } }), secure.origin, [undefined])
       expect(create).not.toHaveBeenCalled()
     } finally {
       create.mockRestore()

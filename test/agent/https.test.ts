@@ -3,7 +3,7 @@ import { createSecureContext, type TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Authority, type Certificate, selfSigned } from '../support/certificates.js'
-import { dispatchers, expectNoDescriptorLeft } from '../support/dispatchers.js'
+import { expectNoDescriptorLeft, secureDispatchers } from '../support/dispatchers.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, type RawPeer, rawServer } from '../support/raw-server.js'
 
@@ -32,7 +32,7 @@ async function exchange(agent: Dispatcher, origin: string, options: Options = {}
 const ended = ['end', []]
 const tls = ({ socket }: RawPeer): TLSSocket => socket as TLSSocket
 
-describe.each(dispatchers)('%s', (_name, make) => {
+describe.each(secureDispatchers)('%s', (_name, make) => {
   it('trusts the authority in connect.ca, and speaks HTTP/1.1 (RFC 7301)', async () => {
     const { origin, port, peers } = await rawServer(answering(ok('secret')), {
       secure: { ...server, ALPNProtocols: ['h2', 'http/1.1'] },

@@ -59,6 +59,7 @@ describe('the constructor', () => {
     ['pipelining', Number.NEGATIVE_INFINITY, 'invalid pipelining'],
     ['maxIdleSockets', -1, 'maxIdleSockets must be a positive integer or zero'],
     ['transport', 'tcp', "transport must be 'native' or 'net'"],
+    ['tlsTransport', 'openssl', "tlsTransport must be 'native' or 'node'"],
     ['factory', () => {}, "unsupported factory, give RecyclingPool to the factory of undici's Agent instead"],
   ])('refuses %s: %s', (name, value, message) => {
     const options = { [name]: value } as RecyclingAgentOptions

@@ -91,6 +91,7 @@ describe('the default that is documented for', () => {
     )
     expect(described.map(({ name }) => name)).toEqual([
       'transport',
+      'tlsTransport',
       'socketPath',
       'localAddress',
       'autoSelectFamily',

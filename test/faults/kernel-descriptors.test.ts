@@ -48,7 +48,10 @@ describe('six requests at a time and three descriptors', () => {
     ['net', false, 3, 'connect EMFILE'],
     ['net', true, 3, 'connect EMFILE'],
     ...(isNative
-      ? ([['native', false, 4, 'socket EMFILE']] satisfies [Task['client'], boolean, number, string][])
+      ? ([
+          ['native', false, 4, 'socket EMFILE'],
+          ['native', true, 4, 'socket EMFILE'],
+        ] satisfies [Task['client'], boolean, number, string][])
       : []),
   ])('%s, TLS %s: %i are served, the others fail with %s; later all are', async (client, isSecure, served, error) => {
     expect(await run({ scenario: 'requests', client, free: 3 }, isSecure)).toEqual({
@@ -64,7 +67,7 @@ describe('six requests at a time and three descriptors', () => {
 
 describe.runIf(isNative)('six https requests at a time and five descriptors besides an idle one', () => {
   it('fail where there is none for the duplicate that Node gets; later all are served', async () => {
-    const { atOnce, ...rest } = await run({ scenario: 'requests', client: 'native', free: 5 }, true)
+    const { atOnce, ...rest } = await run({ scenario: 'requests', client: 'lent', free: 5 }, true)
     // A connection takes two, and one that has failed leaves its own to the next.
     const failed = atOnce.filter((outcome: string) => outcome !== 'fine')
     expect(new Set(failed)).toEqual(new Set(['dup EMFILE']))

@@ -14,7 +14,8 @@ const kinds: [what: string, kind: Kind][] = [
   ...(isNative
     ? ([
         ['plain connections', 'plain'],
-        ['TLS over lent descriptors', 'tls'],
+        ['TLS on descriptors', 'tls'],
+        ['TLS over lent descriptors', 'lent'],
         ['sockets that were handed over', 'upgraded'],
       ] satisfies [string, Kind][])
     : []),

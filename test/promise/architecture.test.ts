@@ -9,9 +9,19 @@ const source = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** From top to bottom. A file may import from its own layer and from those below it that its entry names. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  index: ['install', 'agent', 'dispatcher-core', 'recycling-pool', 'options', 'pool', 'transport', 'socket-pool'],
+  index: [
+    'install',
+    'agent',
+    'dispatcher-core',
+    'recycling-pool',
+    'options',
+    'pool',
+    'tls',
+    'transport',
+    'socket-pool',
+  ],
   install: ['agent', 'errors'],
-  agent: ['dispatcher-base', 'dispatcher-core', 'options', 'pool', 'socket-pool'],
+  agent: ['dispatcher-base', 'dispatcher-core', 'options', 'pool', 'transport', 'socket-pool'],
   'recycling-pool': ['dispatcher-base', 'dispatcher-core', 'undici-members', 'options', 'pool', 'socket-pool'],
   'undici-members': ['pool', 'undici'],
   'dispatcher-base': ['dispatcher-core', 'options', 'errors', 'undici', 'sys'],
@@ -27,10 +37,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'reactor',
   ],
   announcements: ['pool', 'errors', 'reactor'],
-  options: ['pool', 'request', 'transport', 'errors', 'socket-pool'],
+  options: ['pool', 'request', 'tls', 'transport', 'errors', 'socket-pool'],
   pool: ['structures', 'request', 'transport', 'diagnostics', 'errors', 'http1', 'reactor', 'socket-pool', 'sys'],
   request: ['transport', 'diagnostics', 'errors', 'http1', 'reactor'],
-  transport: ['structures', 'errors', 'undici', 'reactor', 'socket-pool', 'sys'],
+  transport: ['structures', 'errors', 'undici', 'reactor', 'socket-pool', 'tls', 'sys'],
+  tls: ['sys'],
   errors: ['http1', 'undici'],
   undici: [],
   diagnostics: [],
@@ -165,6 +176,11 @@ describe('imports', () => {
         ({ names }) => !/^\{.*\}$/s.test(names) || /\b(?<!type )(connect|createConnection|Socket|Stream)\b/.test(names),
       )
     expect(connecting).toEqual([])
+  })
+
+  it('of tls/ from node:net are names for addresses: it makes no connections', () => {
+    const ofNet = inLayer('tls').filter(({ external }) => external.includes('node:net'))
+    expect(ofNet.map(({ path }) => path)).toEqual(['tls/native-options.ts'])
   })
 
   it('leave HTTP out of socket-pool/', () => {

@@ -49,6 +49,12 @@ export const dispatchers: [name: string, make: MakeDispatcher][] = [
   ['RecyclingAgent', recyclingAgent],
 ]
 
+/** The same, for what is to be alike over TLS, whoever does the cryptography. */
+export const secureDispatchers: [name: string, make: MakeDispatcher][] = [
+  ...dispatchers,
+  ['RecyclingAgent over TLSSocket', (options) => recyclingAgent({ ...options, tlsTransport: 'node' })],
+]
+
 /** The file leaves no descriptor open. */
 export function expectNoDescriptorLeft(): void {
   let before = 0

@@ -16,7 +16,14 @@ afterEach(() => {
 const EAFNOSUPPORT = 97
 
 function optionsOf(transport?: TransportName, recycle?: RecycleMode): TransportOptions {
-  return { transport, connect: null, connectOptions: {}, dnsTtl: 0, ...(recycle !== undefined && { recycle }) }
+  return {
+    transport,
+    tlsTransport: undefined,
+    connect: null,
+    connectOptions: {},
+    dnsTtl: 0,
+    ...(recycle !== undefined && { recycle }),
+  }
 }
 
 /** The warnings that are emitted within `work`. */

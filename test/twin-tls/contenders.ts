@@ -3,7 +3,7 @@ import { RecyclingAgent, type RecyclingAgentOptions } from '../../src/index.js'
 import { isNative } from '../support/transport.js'
 
 /** The ways to make TLS, by the options that choose them: a new one is one more line. */
-export const TLS_PATHS: RecyclingAgentOptions[] = [{}]
+export const TLS_PATHS: RecyclingAgentOptions[] = [{ tlsTransport: 'native' }, { tlsTransport: 'node' }]
 
 const transports = isNative ? (['native', 'net'] as const) : (['net'] as const)
 

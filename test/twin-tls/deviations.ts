@@ -23,8 +23,26 @@ export const DEVIATIONS: readonly Deviation[] = [
 export const deviationOf = (name: string): Deviation | undefined =>
   DEVIATIONS.find(({ setUp }) => (typeof setUp === 'string' ? setUp === name : setUp.test(name)))
 
+/** Set-ups in which a native handshake leads to something else on the way, and to the same for those who ask. */
+export const OTHERWISE_NATIVE: Readonly<Record<string, string>> = {
+  'a server that negotiates again':
+    'A renegotiation could bring another peer (RFC 5746): it is refused natively, and the next request gets another connection',
+}
+
 /** What differs in no matter which set-up. */
 export const EVERYWHERE = {
+  madeAgain: {
+    reason:
+      'A connection that is not made natively is made once more by Node, whose error is told: its server meets it twice',
+    apply: <E extends readonly unknown[]>(log: readonly E[]): E[] =>
+      log.filter((entry, i) => {
+        const isMeeting = (one: E): boolean => one[0] === 'server' && one[1] === 'met'
+        const text = JSON.stringify(entry)
+        return (
+          !isMeeting(entry) || !log.slice(0, i).some((before) => isMeeting(before) && JSON.stringify(before) === text)
+        )
+      }),
+  },
   http1: {
     reason: 'HTTP/1.1 is what we speak; undici 8 offers HTTP/2 besides, unless it is told not to',
     options: { allowH2: false },

@@ -6,16 +6,7 @@ export interface Pending {
   note: string
 }
 
-export const PENDING: readonly Pending[] = [
-  {
-    setUp: /^DEFAULT_(MAX_VERSION|CIPHERS|CIPHERS that nobody knows)$/,
-    note: 'the context of an agent is made once, with the defaults of that time; undici makes one for each connection',
-  },
-  {
-    setUp: 'authorities, by tls.setDefaultCACertificates',
-    note: 'the context of an agent is made once, with the authorities of that time; undici makes one for each connection',
-  },
-]
+export const PENDING: readonly Pending[] = []
 
 export const pendingOf = (name: string): Pending | undefined =>
   PENDING.find(({ setUp }) => (typeof setUp === 'string' ? setUp === name : setUp.test(name)))

@@ -12,8 +12,8 @@ import { quiet } from '../../support/exchange.js'
 
 export interface Task {
   scenario: 'requests' | 'construction'
-  /** `default`: an agent that is told no transport. */
-  client: 'native' | 'net' | 'undici' | 'default'
+  /** `default`: an agent that is told no transport; `lent`: one whose TLS is Node's. */
+  client: 'native' | 'lent' | 'net' | 'undici' | 'default'
   origin: string
   ca: string
   /** How many descriptors there are left. */
@@ -52,6 +52,7 @@ async function outcome(dispatcher: Dispatcher): Promise<unknown> {
 function newAgent(): Dispatcher {
   const options = { connect: { ca: task.ca } }
   if (task.client === 'undici') return new Agent(options)
+  if (task.client === 'lent') return new RecyclingAgent({ ...options, transport: 'native', tlsTransport: 'node' })
   return new RecyclingAgent(task.client === 'default' ? options : { ...options, transport: task.client })
 }
 

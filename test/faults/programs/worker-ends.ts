@@ -14,7 +14,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import type { Dispatcher } from 'undici'
 import { randomOf } from '../../support/random.js'
 
-export type Kind = 'plain' | 'tls' | 'upgraded' | 'net'
+export type Kind = 'plain' | 'tls' | 'lent' | 'upgraded' | 'net'
 export type Ending = 'natural' | 'exit' | 'throw' | 'waiting' | 'load' | 'unref'
 
 export interface Experiment {
@@ -43,6 +43,7 @@ async function work({ kind, ending, origin, secure }: Order): Promise<void> {
     keepAliveTimeout: 60_000,
     connect: { ca: secure.ca },
     ...(kind === 'net' && { transport: 'net' }),
+    ...(kind === 'lent' && { tlsTransport: 'node' }),
   })
   const get = async (path: string): Promise<void> => {
     const { body } = await agent.request({ origin, path, method: 'GET' })
@@ -94,7 +95,8 @@ async function main(experiment: Experiment): Promise<void> {
   const { kind, endings, workers, seed, secure } = experiment
   const random = randomOf(seed)
   const sockets = new Set<Socket>()
-  const server = kind === 'tls' ? createSecureServer(secure, listener) : createServer(listener)
+  const isSecure = kind === 'tls' || kind === 'lent'
+  const server = isSecure ? createSecureServer(secure, listener) : createServer(listener)
   server.on('upgrade', (_request, socket: Duplex) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n')
     socket.on('error', () => {}).pipe(socket)
@@ -106,7 +108,7 @@ async function main(experiment: Experiment): Promise<void> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const origin = `${kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${port}`
+  const origin = `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}`
 
   /** @returns what the worker exited with */
   async function endOne(ending: Ending): Promise<string> {

@@ -1,0 +1,180 @@
+/**
+ * One TLS connection over a connected, non-blocking descriptor: its handshake, and records in both directions. It knows
+ * nothing of readiness; who owns it calls again when the descriptor is ready.
+ *
+ * Invariant: behind each call the thread's error queue is empty, for Node's own TLSSockets read it, too. The descriptor is
+ * never closed here (SSL_set_fd(3): BIO_NOCLOSE), and OpenSSL's memory is freed exactly once, by {@link TlsChannel.free}.
+ */
+import { native } from '../sys/native.js'
+import { type OpenSsl, openssl, type Pointer } from '../sys/openssl.js'
+import { EAGAIN, systemError } from '../sys/system-error.js'
+import {
+  MAX_RECORD_SIZE,
+  SSL_CTRL_SET_TLSEXT_HOSTNAME,
+  SSL_ERROR_SYSCALL,
+  SSL_ERROR_WANT_READ,
+  SSL_ERROR_WANT_WRITE,
+  SSL_ERROR_ZERO_RETURN,
+  SSL_SENT_AND_RECEIVED_SHUTDOWN,
+  TLSEXT_NAMETYPE_host_name,
+} from './constants.js'
+import type { TlsContext } from './tls-context.js'
+import { takeTlsError } from './tls-error.js'
+
+/** Answers that are not a number of bytes. */
+export const TlsResult = {
+  /** The peer has said that it sends nothing more (close_notify), or its FIN has come without that. */
+  End: 0,
+  /** Not before the descriptor is ready: see {@link TlsChannel.wantsWrite}. */
+  Blocked: -1,
+  /** There may be more, but others have their turn first: nothing will tell. */
+  Interrupted: -2,
+  /** For good; see {@link TlsChannel.error}. */
+  Failed: -3,
+} as const
+
+/** How many records that are no data are read in one go. */
+const MOST_CALLS = 16
+
+export class TlsChannel {
+  readonly context: TlsContext
+  /** Of the last call that failed. */
+  error: Error | null = null
+  /** The last call that was blocked waits for room to write; otherwise for something to read. */
+  wantsWrite = false
+  /** OpenSSL itself has found fault with the connection, whose session is good for nothing any more. */
+  #isBroken = false
+  readonly #library: OpenSsl = openssl()
+  /** 0 when it is freed. */
+  #ssl: Pointer
+
+  /**
+   * @param servername for SNI; `null`: none is sent
+   * @param session to be resumed if the server agrees; 0: none. It stays the caller's
+   * @throws where OpenSSL refuses
+   */
+  constructor(context: TlsContext, fd: number, servername: string | null, session: Pointer) {
+    const library = this.#library
+    this.context = context
+    const ssl = library.create(context.pointer)
+    this.#ssl = ssl
+    if (ssl === 0) throw takeTlsError()
+    library.setConnectState(ssl)
+    const isSetUp =
+      library.setDescriptor(ssl, fd) === 1 &&
+      (servername === null ||
+        library.setHostName(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, servername) === 1) &&
+      (session === 0 || library.setSession(ssl, session) === 1)
+    if (isSetUp) return
+    const error = takeTlsError()
+    this.free()
+    throw error
+  }
+
+  /** For what is to be asked about the connection; 0 when it is over. */
+  get pointer(): Pointer {
+    return this.#ssl
+  }
+
+  /** Goes on with the handshake. @returns 1 when it is done, or one of {@link TlsResult} */
+  handshake(): number {
+    if (this.#ssl === 0) return TlsResult.Failed
+    this.#begin()
+    const result = this.#library.handshake(this.#ssl)
+    if (result !== 1) return this.#failed(result, 'read')
+    // Verification may have left there what it found.
+    this.#expectNoError()
+    return result
+  }
+
+  /** @param address of memory with room for `length` bytes @returns the number of bytes, or one of {@link TlsResult} */
+  read(address: number, length: number): number {
+    // A call returns behind each record that is no data (RFC 8446 4.6).
+    for (let i = 0; i < MOST_CALLS; i++) {
+      if (this.#ssl === 0) return TlsResult.Failed
+      this.#begin()
+      const result = this.#library.read(this.#ssl, address, length)
+      const answer = result > 0 ? result : this.#failed(result, 'read')
+      if (answer !== TlsResult.Interrupted) return answer
+    }
+    return TlsResult.Interrupted
+  }
+
+  /** Reads without taking what it reads; but what is no data for us, a ticket for instance, is dealt with. */
+  peek(buffer: Buffer, length: number): number {
+    for (let i = 0; i < MOST_CALLS; i++) {
+      if (this.#ssl === 0) return TlsResult.Failed
+      this.#begin()
+      const result = this.#library.peek(this.#ssl, buffer, length)
+      const answer = result > 0 ? result : this.#failed(result, 'read')
+      if (answer !== TlsResult.Interrupted) return answer
+    }
+    return TlsResult.Interrupted
+  }
+
+  /**
+   * Sends one record at most. What was blocked must be offered again, from the same byte on and as many of them, though
+   * the memory may be another.
+   *
+   * @returns the number of bytes that were taken, or one of {@link TlsResult}
+   */
+  write(bytes: Uint8Array, length: number): number {
+    if (this.#ssl === 0) return TlsResult.Failed
+    this.#begin()
+    const result = this.#library.write(this.#ssl, bytes, Math.min(length, MAX_RECORD_SIZE))
+    return result > 0 ? result : this.#failed(result, 'write')
+  }
+
+  /** Tells the peer that nothing more will come (RFC 8446 6.1), if there is room for that. */
+  sendCloseNotify(): void {
+    if (this.#ssl === 0) return
+    this.#expectNoError()
+    this.#library.shutdown(this.#ssl)
+    this.#expectNoError()
+  }
+
+  /** The connection is over, for us; nothing is sent. May be called again. */
+  free(): void {
+    const ssl = this.#ssl
+    if (ssl === 0) return
+    this.#ssl = 0
+    // OpenSSL takes every other end for a truncation, and spoils the session (SSL_set_shutdown(3)).
+    if (!this.#isBroken) this.#library.setShutdown(ssl, SSL_SENT_AND_RECEIVED_SHUTDOWN)
+    this.#library.free(ssl)
+    this.#expectNoError()
+  }
+
+  #begin(): void {
+    this.#expectNoError()
+    native().clearErrno()
+  }
+
+  /** SSL_get_error(3) takes whatever is in the queue for an error of the call before. */
+  #expectNoError(): void {
+    // To look costs a quarter of what clearing costs.
+    if (this.#library.peekError() !== 0) this.#library.clearErrors()
+  }
+
+  #failed(result: number, syscall: 'read' | 'write'): number {
+    const errno = native().errno()
+    const kind = this.#library.error(this.#ssl, result)
+    switch (kind) {
+      case SSL_ERROR_WANT_READ:
+      case SSL_ERROR_WANT_WRITE:
+        this.wantsWrite = kind === SSL_ERROR_WANT_WRITE
+        // Only the kernel's word promises another edge.
+        return errno === EAGAIN ? TlsResult.Blocked : TlsResult.Interrupted
+      case SSL_ERROR_ZERO_RETURN:
+        this.#expectNoError()
+        return TlsResult.End
+      case SSL_ERROR_SYSCALL:
+        this.error = systemError(errno, syscall)
+        this.#expectNoError()
+        return TlsResult.Failed
+      default:
+        this.#isBroken = true
+        this.error = takeTlsError()
+        return TlsResult.Failed
+    }
+  }
+}
