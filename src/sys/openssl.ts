@@ -26,7 +26,9 @@ export interface OpenSsl {
   // SSL
   create(context: Pointer): Pointer
   free(ssl: Pointer): void
-  setDescriptor(ssl: Pointer, fd: number): number
+  /** SSL_set0_rbio(3): the BIO is the connection's from now on. */
+  setReadBio(ssl: Pointer, bio: Pointer): void
+  setWriteBio(ssl: Pointer, bio: Pointer): void
   setConnectState(ssl: Pointer): void
   /** SSL_set_tlsext_host_name(3). */
   setHostName(ssl: Pointer, command: number, type: number, name: string): number
@@ -79,6 +81,8 @@ export interface OpenSsl {
   libraryOfError(error: number): string | null
   reasonOfError(error: number): string | null
   newMemoryBio(): Pointer
+  /** BIO_new_socket(3). */
+  newSocketBio(fd: number, closes: number): Pointer
   readBio(bio: Pointer, buffer: Memory, length: number): number
   freeBio(bio: Pointer): void
   /** memcpy(3), out of OpenSSL's memory. */
@@ -155,7 +159,8 @@ function functionTable(): OpenSsl {
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
     create: process.func('SSL_new', pointer, [pointer]),
     free: process.func('SSL_free', 'void', [pointer]),
-    setDescriptor: process.func('SSL_set_fd', 'int', [pointer, 'int']),
+    setReadBio: process.func('SSL_set0_rbio', 'void', [pointer, pointer]),
+    setWriteBio: process.func('SSL_set0_wbio', 'void', [pointer, pointer]),
     setConnectState: process.func('SSL_set_connect_state', 'void', [pointer]),
     setHostName: process.func('SSL_ctrl', 'long', [pointer, 'int', 'long', text]),
     control: process.func('SSL_ctrl', 'long', [pointer, 'int', 'long', memory]),
@@ -199,6 +204,7 @@ function functionTable(): OpenSsl {
     libraryOfError: process.func('ERR_lib_error_string', text, ['unsigned long']),
     reasonOfError: process.func('ERR_reason_error_string', text, ['unsigned long']),
     newMemoryBio: () => newBio(memoryBio()),
+    newSocketBio: process.func('BIO_new_socket', pointer, ['int', 'int']),
     readBio: process.func('BIO_read', 'int', [pointer, memory, 'int']),
     freeBio: process.func('BIO_free', 'void', [pointer]),
     copy: process.func('memcpy', 'void', [memory, pointer, 'size_t']),

@@ -1,4 +1,4 @@
-/** Constants of OpenSSL's headers, which its major version 3 keeps: ssl.h, tls1.h, x509_vfy.h, evp.h. */
+/** Constants of OpenSSL's headers, which its major version 3 keeps: ssl.h, tls1.h, bio.h, x509_vfy.h, evp.h. */
 
 // Commands of SSL_ctrl and SSL_CTX_ctrl, which the macros of these names stand for.
 export const SSL_CTRL_MODE = 33
@@ -29,6 +29,7 @@ export const SSL_ERROR_ZERO_RETURN = 6
 
 export const SSL_SENT_AND_RECEIVED_SHUTDOWN = 3
 
+export const BIO_NOCLOSE = 0
 export const X509_V_OK = 0
 export const EVP_PKEY_DH = 28
 

@@ -3,12 +3,17 @@
  * nothing of readiness; who owns it calls again when the descriptor is ready.
  *
  * Invariant: behind each call the thread's error queue is empty, for Node's own TLSSockets read it, too. The descriptor is
- * never closed here (SSL_set_fd(3): BIO_NOCLOSE), and OpenSSL's memory is freed exactly once, by {@link TlsChannel.free}.
+ * never closed here (BIO_NOCLOSE), and OpenSSL's memory is freed exactly once, by {@link TlsChannel.free}.
+ *
+ * What OpenSSL writes as its last flight stays in memory until the peer is found to be the right one, as with a TLSSocket:
+ * in TLS 1.3 the client's own certificate is part of it, and the server learns that the handshake is done.
  */
+import { MSG_NOSIGNAL } from '../sys/constants.js'
 import { native } from '../sys/native.js'
 import { type OpenSsl, openssl, type Pointer } from '../sys/openssl.js'
-import { EAGAIN, systemError } from '../sys/system-error.js'
+import { EAGAIN, EINTR, ENOBUFS, systemError } from '../sys/system-error.js'
 import {
+  BIO_NOCLOSE,
   MAX_RECORD_SIZE,
   SSL_CTRL_SET_TLSEXT_HOSTNAME,
   SSL_ERROR_SYSCALL,
@@ -33,6 +38,9 @@ export const TlsResult = {
   Failed: -3,
 } as const
 
+/** For a flight of a handshake on its way to the kernel. */
+const flight = Buffer.allocUnsafeSlow(16_384)
+
 /** How many records that are no data are read in one go. */
 const MOST_CALLS = 16
 
@@ -45,8 +53,13 @@ export class TlsChannel {
   /** OpenSSL itself has found fault with the connection, whose session is good for nothing any more. */
   #isBroken = false
   readonly #library: OpenSsl = openssl()
+  readonly #fd: number
   /** 0 when it is freed. */
   #ssl: Pointer
+  /** Into which OpenSSL writes until {@link confirm}; the connection's. */
+  readonly #flight: Pointer
+  /** What the kernel had no room for. */
+  #unsent: Buffer | null = null
 
   /**
    * @param servername for SNI; `null`: none is sent
@@ -60,8 +73,11 @@ export class TlsChannel {
     this.#ssl = ssl
     if (ssl === 0) throw takeTlsError()
     library.setConnectState(ssl)
+    this.#fd = fd
+    this.#flight = library.newMemoryBio()
+    library.setReadBio(ssl, library.newSocketBio(fd, BIO_NOCLOSE))
+    library.setWriteBio(ssl, this.#flight)
     const isSetUp =
-      library.setDescriptor(ssl, fd) === 1 &&
       (servername === null ||
         library.setHostName(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, servername) === 1) &&
       (session === 0 || library.setSession(ssl, session) === 1)
@@ -76,15 +92,33 @@ export class TlsChannel {
     return this.#ssl
   }
 
-  /** Goes on with the handshake. @returns 1 when it is done, or one of {@link TlsResult} */
+  /**
+   * Goes on with the handshake, but for its last flight: {@link confirm} sends it.
+   *
+   * @returns 1 when it is done, or one of {@link TlsResult}
+   */
   handshake(): number {
     if (this.#ssl === 0) return TlsResult.Failed
+    if (this.#unsent !== null) {
+      const sent = this.#send(this.#unsent)
+      if (sent !== 1) return sent
+    }
     this.#begin()
     const result = this.#library.handshake(this.#ssl)
-    if (result !== 1) return this.#failed(result, 'read')
     // Verification may have left there what it found.
-    this.#expectNoError()
-    return result
+    if (result === 1) this.#expectNoError()
+    const answer = result === 1 ? result : this.#failed(result, 'read')
+    if (answer !== TlsResult.Blocked && answer !== TlsResult.Interrupted) return answer
+    const sent = this.#sendFlight()
+    return sent === 1 ? answer : sent
+  }
+
+  /** The peer is the right one: sends the last flight. @returns 1 when it is sent, or one of {@link TlsResult} */
+  confirm(): number {
+    if (this.#ssl === 0) return TlsResult.Failed
+    const sent = this.#unsent === null ? this.#sendFlight() : this.#send(this.#unsent)
+    if (sent === 1) this.#library.setWriteBio(this.#ssl, this.#library.newSocketBio(this.#fd, BIO_NOCLOSE))
+    return sent
   }
 
   /** @param address of memory with room for `length` bytes @returns the number of bytes, or one of {@link TlsResult} */
@@ -142,6 +176,34 @@ export class TlsChannel {
     if (!this.#isBroken) this.#library.setShutdown(ssl, SSL_SENT_AND_RECEIVED_SHUTDOWN)
     this.#library.free(ssl)
     this.#expectNoError()
+  }
+
+  /** What OpenSSL has written. @returns 1 when the kernel has it all, or one of {@link TlsResult} */
+  #sendFlight(): number {
+    let sent = 1
+    while (sent === 1) {
+      const length = this.#library.readBio(this.#flight, flight, flight.length)
+      if (length <= 0) return 1
+      sent = this.#send(flight.subarray(0, length))
+    }
+    return sent
+  }
+
+  /** @returns 1 when the kernel has it all; what it has not is kept */
+  #send(bytes: Buffer): number {
+    const sent = native().send(this.#fd, bytes, bytes.length, MSG_NOSIGNAL)
+    if (sent === bytes.length) {
+      this.#unsent = null
+      return 1
+    }
+    const errno = sent < 0 ? native().errno() : 0
+    this.#unsent = Buffer.from(bytes.subarray(Math.max(0, sent)))
+    this.wantsWrite = true
+    if (sent >= 0) return TlsResult.Interrupted
+    if (errno === EAGAIN) return TlsResult.Blocked
+    if (errno === EINTR || errno === ENOBUFS) return TlsResult.Interrupted
+    this.error = systemError(errno, 'write')
+    return TlsResult.Failed
   }
 
   #begin(): void {

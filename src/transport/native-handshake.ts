@@ -44,6 +44,8 @@ export class NativeHandshake implements ReadinessListener {
   #isPeerClosed = false
   /** How often something has come, or could be sent. */
   #progress = 0
+  /** About the peer, as soon as there is one that lets it pass. */
+  #verdict: Verdict | null = null
 
   /** @param descriptor connected; from now on the handshake's */
   constructor(tcp: Tcp, descriptor: Descriptor, target: HandshakeTarget, owner: NativeHandshakeOwner) {
@@ -86,20 +88,34 @@ export class NativeHandshake implements ReadinessListener {
   #goOn(): void {
     const channel = this.#channel
     if (channel === null) return
-    const result = channel.handshake()
-    if (result === 1) this.#judge(channel)
-    else if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
+    if (this.#verdict === null) {
+      const result = channel.handshake()
+      if (result !== 1) return this.#wait(result)
+      this.#judge(channel)
+      if (this.#channel !== channel || this.#verdict === null) return
+    }
+    const result = channel.confirm()
+    if (result !== 1) return this.#wait(result)
+    this.#succeed(channel, this.#verdict)
+  }
+
+  #wait(result: number): void {
+    if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
     else if (result !== TlsResult.Blocked) this.#fail(null)
   }
 
   #judge(channel: TlsChannel): void {
-    const { tls, sessions, identity } = this.#target
-    const { pointer } = channel
-    const isResumed = openssl().isReused(pointer) === 1
-    const verdict = isAlpnFine(pointer) ? verify(channel, tls.expectation(identity), this.#verdictBefore) : null
+    const { tls, identity } = this.#target
+    const verdict = isAlpnFine(channel.pointer) ? verify(channel, tls.expectation(identity), this.#verdictBefore) : null
     // The caller's checkServerIdentity may have ended it all.
     if (this.#channel !== channel) return
-    if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) return this.#fail(verdict?.objection ?? null)
+    if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) this.#fail(verdict?.objection ?? null)
+    else this.#verdict = verdict
+  }
+
+  #succeed(channel: TlsChannel, verdict: Verdict): void {
+    const { sessions, identity } = this.#target
+    const isResumed = openssl().isReused(channel.pointer) === 1
     this.#channel = null
     const wire = new TlsWire(this.#tcp, this.#descriptor, channel, verdict, identity, sessions)
     wire.isPeerClosed = this.#isPeerClosed

@@ -347,3 +347,31 @@ describeNative('a native connection', () => {
     expect(peers).toHaveLength(1)
   })
 })
+
+describeNative('before a peer is found to be the right one', () => {
+  it.each(['native', 'node'] as const)(
+    'it neither learns that the handshake is done nor who the client is, in TLS 1.3 (%s)',
+    async (tlsTransport) => {
+      const met: unknown[] = []
+      const secure = { ...certificate, ca, requestCert: true, minVersion: 'TLSv1.3' } as const
+      const { origin } = await rawServer(
+        (peer) => met.push((peer.socket as TLSSocket).getPeerCertificate().subject.CN),
+        {
+          secure,
+        },
+      )
+      const agent = recyclingAgent({ tlsTransport, connect: { ca, ...client } })
+      const ask = (servername: string) =>
+        agent.request({
+          origin,
+          path: '/',
+          method: 'GET',
+          servername,
+          headersTimeout: 200,
+        } as Dispatcher.RequestOptions)
+      await expect(ask('wrong.test')).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+      await expect(ask('other.test')).rejects.toMatchObject({ code: 'UND_ERR_HEADERS_TIMEOUT' })
+      expect(met).toEqual(['client.test'])
+    },
+  )
+})

@@ -31,14 +31,24 @@ describeNative('a session cache', () => {
     vi.spyOn(library, 'freeSession').mockImplementation((session) => void freed.push(session))
   })
 
+  /** What is in them is nothing that OpenSSL could free. */
+  const caches: SessionCache[] = []
+
+  const newCache = (limit: number): SessionCache => {
+    const cache = new SessionCache(limit)
+    caches.push(cache)
+    return cache
+  }
+
   afterEach(() => {
+    for (const cache of caches.splice(0)) cache.clear()
     vi.restoreAllMocks()
   })
 
   const found = (cache: SessionCache, identity: string, by = context) => cache.find(by, identity)?.pointer
 
   it('finds what was kept for the same identity in the same context, with its verdict', () => {
-    const cache = new SessionCache(10)
+    const cache = newCache(10)
     const doubtful: Verdict = { isAuthorized: false, error: 'CERT_HAS_EXPIRED', objection: null }
     expect(cache.keep(context, 'a.test', verdict, 1)).toBe(true)
     expect(cache.keep(context, 'b.test', doubtful, 1)).toBe(true)
@@ -49,7 +59,7 @@ describeNative('a session cache', () => {
   })
 
   it('forgets all of another context when there is one', () => {
-    const cache = new SessionCache(10)
+    const cache = newCache(10)
     cache.keep(context, 'a.test', verdict, 1)
     cache.keep(context, 'b.test', verdict, 1)
     cache.keep(other, 'a.test', verdict, 1)
@@ -59,7 +69,7 @@ describeNative('a session cache', () => {
   })
 
   it('keeps the newest of an identity, and as many identities as it may: the oldest goes', () => {
-    const cache = new SessionCache(2)
+    const cache = newCache(2)
     cache.keep(context, 'a.test', verdict, 1)
     cache.keep(context, 'b.test', verdict, 1)
     cache.keep(context, 'a.test', verdict, 1)
@@ -74,14 +84,14 @@ describeNative('a session cache', () => {
   })
 
   it('keeps nothing where nothing is to be kept', () => {
-    const cache = new SessionCache(0)
+    const cache = newCache(0)
     expect(cache.keep(context, 'a.test', verdict, 1)).toBe(true)
     expect(openssl().takeSession).not.toHaveBeenCalled()
     expect(cache.size).toBe(0)
   })
 
   it('does not take what cannot be resumed, and drops what no longer can', () => {
-    const cache = new SessionCache(10)
+    const cache = newCache(10)
     next = 1000
     expect(cache.keep(context, 'a.test', verdict, 1)).toBe(false)
     expect(freed).toEqual([1000])
@@ -94,7 +104,7 @@ describeNative('a session cache', () => {
   })
 
   it('has one reference to the session that a connection has resumed', () => {
-    const cache = new SessionCache(10)
+    const cache = newCache(10)
     cache.keep(context, 'a.test', verdict, 1)
     next = 100
     expect(cache.keep(context, 'a.test', verdict, 1)).toBe(true)
