@@ -1,6 +1,7 @@
 /** The state machines of src/ as diagrams, from the very tables that the code follows. */
 import { responseSteps } from '../../src/http1/response-state.js'
 import { connectionSteps } from '../../src/pool/connection-phase.js'
+import { habitSteps } from '../../src/pool/habits.js'
 import { pipelineSteps } from '../../src/pool/pipeline-state.js'
 import { descriptorSteps } from '../../src/socket-pool/descriptor-state.js'
 
@@ -11,6 +12,7 @@ const machines: Readonly<Record<string, { steps: Steps; first: string; birth: st
   'states of a descriptor': { steps: descriptorSteps, first: 'leased', birth: 'socket(2)' },
   'phases of a connection': { steps: connectionSteps, first: 'connecting', birth: '' },
   'states of a pipeline': { steps: pipelineSteps, first: 'ready', birth: '' },
+  'habits of an origin': { steps: habitSteps, first: 'unknown', birth: '' },
   'states of the response reader': { steps: responseSteps, first: 'head', birth: '' },
 }
 
