@@ -15,7 +15,7 @@ import {
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { DeadlineOwner } from '../reactor/deadlines.js'
-import type { Task } from '../reactor/scheduler.js'
+import { soon, type Task } from '../reactor/scheduler.js'
 import type { Request } from '../request/request.js'
 import type { Connector, Transport } from '../transport/transport.js'
 import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
@@ -51,6 +51,8 @@ export class Connection
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
   #restsUntil = -1
   #isScheduled = false
+  /** Made once, for connections that are used again. */
+  #advanceSoon: (() => void) | null = null
 
   /** @param request whom it is made for */
   constructor(
@@ -145,11 +147,17 @@ export class Connection
     this.#opening.withdraw(new InformationalError('no request waits for this connection'))
   }
 
-  /** Takes a request; see {@link canTake}. It is written now behind others, or else in the next turn. */
+  /**
+   * Takes a request; see {@link canTake}. Behind others it is written now. Else in the next turn, in which a FIN is seen
+   * first; but where the origin persists, and the request could be sent again, within this one: one iteration of the event
+   * loop is a large part of what a request costs (undici writes from a microtask, too).
+   */
   assign(request: Request): void {
     this.#take(request)
     if (this.#pipeline.first !== null) return this.#advance()
-    if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(this.#options.retryStale && mayBeRepeated(request))
+    const canBeRepeated = this.#options.retryStale && mayBeRepeated(request)
+    if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(canBeRepeated)
+    else if (canBeRepeated && this.#finWatch !== null && this.#wire!.probesKernel) return this.#writeSoon()
     this.#schedule()
   }
 
@@ -361,6 +369,12 @@ export class Connection
     if (this.#isScheduled) return
     this.#isScheduled = true
     this.#transport.scheduler.later(this)
+  }
+
+  /** From a microtask; should it come to be scheduled before that, in its turn. */
+  #writeSoon(): void {
+    this.#advanceSoon ??= () => this.#advance()
+    soon(this.#advanceSoon)
   }
 
   /** Writes the pending request if it may be written now, and asks for the next. */

@@ -29,6 +29,13 @@ export function throwLater(error: unknown): void {
   })
 }
 
+const resolved = Promise.resolve()
+
+/** Calls `work`, which must not throw, from a microtask. Unlike `queueMicrotask` it makes no AsyncResource. */
+export function soon(work: () => void): void {
+  void resolved.then(work)
+}
+
 /** Tasks that wait for their turn; what a task adds waits for the next one. */
 export class TaskQueue {
   #tasks: Task[] = []
