@@ -22,6 +22,8 @@ export interface OpenSsl {
   contextSetOptions(context: Pointer, options: number): number
   contextSetVerify(context: Pointer, mode: number, callback: Pointer): void
   contextStore(context: Pointer): Pointer
+  /** SSL_CTX_set_default_read_buffer_len(3). */
+  contextSetReadBuffer(context: Pointer, length: number): void
   contextSetAlpn(context: Pointer, protocols: Memory, length: number): number
   // SSL
   create(context: Pointer): Pointer
@@ -36,6 +38,7 @@ export interface OpenSsl {
   control(ssl: Pointer, command: number, value: number, destination: BigUint64Array): number
   handshake(ssl: Pointer): number
   read(ssl: Pointer, address: number, length: number): number
+  hasPending(ssl: Pointer): number
   peek(ssl: Pointer, buffer: Memory, length: number): number
   write(ssl: Pointer, buffer: Memory, length: number): number
   error(ssl: Pointer, result: number): number
@@ -156,6 +159,7 @@ function functionTable(): OpenSsl {
     contextSetOptions: process.func('SSL_CTX_set_options', 'uint64_t', [pointer, 'uint64_t']),
     contextSetVerify: process.func('SSL_CTX_set_verify', 'void', [pointer, 'int', pointer]),
     contextStore: process.func('SSL_CTX_get_cert_store', pointer, [pointer]),
+    contextSetReadBuffer: process.func('SSL_CTX_set_default_read_buffer_len', 'void', [pointer, 'size_t']),
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
     create: process.func('SSL_new', pointer, [pointer]),
     free: process.func('SSL_free', 'void', [pointer]),
@@ -166,6 +170,7 @@ function functionTable(): OpenSsl {
     control: process.func('SSL_ctrl', 'long', [pointer, 'int', 'long', memory]),
     handshake: process.func('SSL_do_handshake', 'int', [pointer]),
     read: process.func('SSL_read', 'int', [pointer, pointer, 'int']),
+    hasPending: process.func('SSL_has_pending', 'int', [pointer]),
     peek: process.func('SSL_peek', 'int', [pointer, memory, 'int']),
     write: process.func('SSL_write', 'int', [pointer, bytes, 'int']),
     error: process.func('SSL_get_error', 'int', [pointer, 'int']),

@@ -41,6 +41,9 @@ export const TlsResult = {
 /** For a flight of a handshake on its way to the kernel. */
 const flight = Buffer.allocUnsafeSlow(16_384)
 
+/** Of 16 KB and what comes with them, two fit into half of the buffer that is read into (tls-context.ts). */
+const MOST_RECORDS = 2
+
 /** How many records that are no data are read in one go. */
 const MOST_CALLS = 16
 
@@ -58,6 +61,8 @@ export class TlsChannel {
   #ssl: Pointer
   /** Into which OpenSSL writes until {@link confirm}; the connection's. */
   readonly #flight: Pointer
+  /** Read since there was nothing to be read; at first, nobody knows. */
+  #records = MOST_RECORDS + 1
   /** What the kernel had no room for. */
   #unsent: Buffer | null = null
 
@@ -129,9 +134,22 @@ export class TlsChannel {
       this.#begin()
       const result = this.#library.read(this.#ssl, address, length)
       const answer = result > 0 ? result : this.#failed(result, 'read')
+      this.#records = answer === TlsResult.Blocked ? 0 : this.#records + 1
       if (answer !== TlsResult.Interrupted) return answer
     }
     return TlsResult.Interrupted
+  }
+
+  /**
+   * After a {@link read} of so many bytes: neither OpenSSL nor the kernel has any more, for the kernel had more room than
+   * it filled. So few records since there was nothing at all, padding included, do not fill the buffer that it fills, and
+   * nothing else is in there; but for tickets without end, by which a peer can hold up nobody but itself.
+   */
+  isEmptyAfter(length: number): boolean {
+    if (length === MAX_RECORD_SIZE || this.#records > MOST_RECORDS || this.#library.hasPending(this.#ssl) !== 0)
+      return false
+    this.#records = 0
+    return true
   }
 
   /** Reads without taking what it reads; but what is no data for us, a ticket for instance, is dealt with. */
@@ -141,6 +159,7 @@ export class TlsChannel {
       this.#begin()
       const result = this.#library.peek(this.#ssl, buffer, length)
       const answer = result > 0 ? result : this.#failed(result, 'read')
+      this.#records = answer === TlsResult.Blocked ? 0 : this.#records + 1
       if (answer !== TlsResult.Interrupted) return answer
     }
     return TlsResult.Interrupted

@@ -34,6 +34,9 @@ const MODES = SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
  */
 const OPTIONS = SSL_OP_NO_RENEGOTIATION + SSL_OP_IGNORE_UNEXPECTED_EOF + SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
 
+/** As much as libuv reads at once; it is allocated as long as there is something in it. */
+const READ_BUFFER_SIZE = 65_536
+
 export class TlsContext {
   /** SSL_CTX. */
   readonly pointer: Pointer
@@ -50,6 +53,7 @@ export class TlsContext {
     // A peer that sends tickets without end must not keep the thread within one call.
     library.contextControl(pointer, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, 0)
     library.contextControl(pointer, SSL_CTRL_SET_READ_AHEAD, 1, 0)
+    library.contextSetReadBuffer(pointer, READ_BUFFER_SIZE)
     // The cache of a context spoils a session of TLS 1.3 that was resumed; sessions are kept by ourselves.
     library.contextControl(pointer, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, 0)
     library.contextSetOptions(pointer, OPTIONS)

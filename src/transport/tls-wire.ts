@@ -16,8 +16,8 @@ import { type Initiator, Received } from './wire.js'
 const MOST_MISSES = 4
 
 export class TlsWire extends DescriptorWire {
-  /** A record is not what the kernel has: what follows it may be there, in OpenSSL or below. */
-  readonly isEmptyAfterShortRead = false
+  /** Of the last read: what follows a record may be there, in OpenSSL or below. */
+  isEmptyAfterShortRead = false
   /** TLS has state that cannot be handed over. */
   readonly canDetach = false
   /** What the handshake has shown. */
@@ -70,7 +70,10 @@ export class TlsWire extends DescriptorWire {
 
   protected fillWindow(address: number, length: number): number {
     const received = this.#hasFailedReading ? TlsResult.Failed : this.channel.read(address, length)
-    return received > 0 ? received : this.#notReceived(received)
+    this.isEmptyAfterShortRead = received > 0 && this.channel.isEmptyAfter(received)
+    if (received <= 0) return this.#notReceived(received)
+    if (this.isEmptyAfterShortRead) this.#lookForSession()
+    return received
   }
 
   /** Record by record: what is handed out is worth more than 16 KB. */
@@ -85,6 +88,7 @@ export class TlsWire extends DescriptorWire {
         break
       }
       filled += received
+      if (this.isEmptyAfterShortRead) break
     }
     return filled
   }
@@ -122,9 +126,13 @@ export class TlsWire extends DescriptorWire {
       return Received.Failed
     }
     if (result === TlsResult.Interrupted) this.readLater()
-    // The tickets of TLS 1.3 come when the server likes (RFC 8446 4.6.1), which is mostly at once.
-    if (this.#sessions !== null && this.#misses < MOST_MISSES) this.#keepSession()
+    this.#lookForSession()
     return Received.Nothing
+  }
+
+  /** The tickets of TLS 1.3 come when the server likes (RFC 8446 4.6.1), which is mostly at once. */
+  #lookForSession(): void {
+    if (this.#sessions !== null && this.#misses < MOST_MISSES) this.#keepSession()
   }
 
   #keepSession(): void {

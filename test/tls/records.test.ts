@@ -84,6 +84,23 @@ describeNative('records', () => {
     })
   })
 
+  it.each([42, 35, 1002, 16_384 - 22, 16_384])('of %i bytes that come all at once are all read', async (size) => {
+    const count = Math.ceil(300_000 / size)
+    const { origin } = await rawServer(
+      async (peer) => {
+        // The connection stays: nothing else tells that there is something.
+        while ((await peer.request()) !== null) {
+          peer.write(`HTTP/1.1 200 OK\r\ncontent-length: ${count * size}\r\n\r\n`)
+          for (let i = 0; i < count; i++) peer.write('x'.repeat(size))
+        }
+      },
+      { secure: certificate },
+    )
+    const agent = recyclingAgent({ bodyTimeout: 2000, connect: { ca } })
+    for (let i = 0; i < 3; i++) expect((await get(agent, origin)).length).toBe(count * size)
+    expect(agent.stats.tls).toMatchObject({ native: 1, node: 0 })
+  })
+
   const serverOf = (serve: (peer: RawPeer) => unknown, options: TlsOptions = {}) =>
     rawServer(serve, { secure: { ...certificate, ...options } })
   const secure = ({ socket }: RawPeer): TLSSocket => socket as TLSSocket
