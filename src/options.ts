@@ -72,6 +72,13 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
    */
   headersTimeout?: number
   /**
+   * How long the body of a request with `expectContinue: true` waits for the server to ask for it, by a 100 (Continue), in
+   * milliseconds: then it follows without that (RFC 9110 10.1.1). 0: it follows at once.
+   *
+   * @default 1000
+   */
+  expectContinueTimeout?: number
+  /**
    * How long a body may pause, in milliseconds; while the handler pauses it, it does not count. 0: without limit. A request
    * may have its own.
    *
@@ -225,6 +232,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
     "recycle must be 'dissolve', 'graceful' or 'off'",
   ],
+  ['expectContinueTimeout', isIntegerFrom(0), 'expectContinueTimeout must be a positive integer or zero'],
   ['retryStale', isBoolean, 'retryStale must be a boolean'],
   ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
   ['maxIdleSockets', isIntegerFrom(0), 'maxIdleSockets must be a positive integer or zero'],
@@ -277,6 +285,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     pipelining: pipeliningOf(options.pipelining),
     headersTimeout: options.headersTimeout ?? 300_000,
     bodyTimeout: options.bodyTimeout ?? 300_000,
+    expectContinueTimeout: options.expectContinueTimeout ?? 1000,
     keepAliveTimeout: options.keepAliveTimeout ?? 4000,
     keepAliveMaxTimeout: options.keepAliveMaxTimeout ?? 600_000,
     keepAliveTimeoutThreshold: options.keepAliveTimeoutThreshold ?? 2000,

@@ -74,7 +74,7 @@ export class Connection
     this.#transport = transport
     this.#options = options
     this.#idleTimeoutMs = options.keepAliveTimeout
-    this.#pipeline = new Pipeline(this, owner, options)
+    this.#pipeline = new Pipeline(this, owner, options, transport.waits)
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
     this.#opening = new Opening(connector, request, this)
@@ -260,6 +260,10 @@ export class Connection
     this.#pipeline.first!.onResponseBegin()
   }
 
+  onContinue(): void {
+    this.#pipeline.onContinue()
+  }
+
   onInformational(head: ResponseHead): void {
     const request = this.#pipeline.first!
     this.#patience.forHeaders(request)
@@ -267,6 +271,7 @@ export class Connection
   }
 
   onHead(head: ResponseHead): void {
+    if (this.#pipeline.isNotToBeAsked(head)) return this.#lose('reset')
     const request = this.#pipeline.first!
     this.#head = head
     const pipeline = this.#pipeline
@@ -467,6 +472,7 @@ export class Connection
     this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
     if (isSentAgain) {
       first.sendAgain()
+      this.#pipeline.keepBody()
       this.#owner.onSendingAgain()
     } else if (first !== null && error !== undefined) {
       requests.shift()!.fail(error)
