@@ -60,7 +60,8 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /**
    * Whether a request is sent once more, on a new connection, when the one that it was written to had been used before and
    * ended before the first byte of the response: if it is idempotent (see `idempotent` of its options) or has a field
-   * `Idempotency-Key`, or not a byte of it was written, and its body can be read again. false: it fails, as with undici.
+   * `Idempotency-Key`, or not a byte of it was written, and its body can be read again, or still waits for a 100 (Continue).
+   * false: it fails, as with undici.
    *
    * @default true
    */
@@ -74,6 +75,13 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
    * @default 300000
    */
   headersTimeout?: number
+  /**
+   * How long the body of a request with `expectContinue: true` waits for the server to ask for it, by a 100 (Continue), in
+   * milliseconds: then it follows without that (RFC 9110 10.1.1). 0: it follows at once.
+   *
+   * @default 1000
+   */
+  expectContinueTimeout?: number
   /**
    * How long a body may pause, in milliseconds; while the handler pauses it, it does not count. 0: without limit. A request
    * may have its own.
@@ -228,6 +236,7 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
     (value) => value === 'dissolve' || value === 'graceful' || value === 'off',
     "recycle must be 'dissolve', 'graceful' or 'off'",
   ],
+  ['expectContinueTimeout', isIntegerFrom(0), 'expectContinueTimeout must be a positive integer or zero'],
   ['retryStale', isBoolean, 'retryStale must be a boolean'],
   ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
   ['tlsTransport', (value) => value === 'native' || value === 'node', "tlsTransport must be 'native' or 'node'"],
@@ -282,6 +291,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     pipelining: pipeliningOf(options.pipelining),
     headersTimeout: options.headersTimeout ?? 300_000,
     bodyTimeout: options.bodyTimeout ?? 300_000,
+    expectContinueTimeout: options.expectContinueTimeout ?? 1000,
     keepAliveTimeout: options.keepAliveTimeout ?? 4000,
     keepAliveMaxTimeout: options.keepAliveMaxTimeout ?? 600_000,
     keepAliveTimeoutThreshold: options.keepAliveTimeoutThreshold ?? 2000,

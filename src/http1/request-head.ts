@@ -45,6 +45,9 @@ export function formatHead({ method, path, upgrade, headers }: RequestHead, host
   return head
 }
 
+/** The field line that asks for a 100 (Continue) before the body is sent: RFC 9110 10.1.1. */
+export const EXPECT_CONTINUE = 'expect: 100-continue\r\n'
+
 /** How the end of a request's body is marked: RFC 9112 6. */
 export type RequestFraming = { kind: 'none' } | { kind: 'sized'; length: number } | { kind: 'chunked' }
 

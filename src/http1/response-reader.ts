@@ -27,6 +27,8 @@ export interface ResponseSink {
   expectation(): Expectation | null
   /** The first byte of a head has come: once per head, those of 1xx included. */
   onResponseBegin(): void
+  /** 100 (Continue). It may be that nobody has asked for it. */
+  onContinue(): void
   /** 102 (Processing), 103 (Early Hints) and their like, but for 100 (Continue). */
   onInformational(head: ResponseHead): void
   /** The final head. */
@@ -366,14 +368,15 @@ export class ResponseReader {
   }
 
   /**
-   * No request says that it expects a 100 (Continue), and one that nobody expects is read over (RFC 9110 15.2.1): whoever
-   * takes it for the response, as the interceptors of undici 7 take each 1xx, would be wrong. It is no sign of life of the
-   * response either.
+   * 100 (Continue) is no informational response like the others: it concerns who sends the body, if that is waiting for it,
+   * and else is read over (RFC 9110 15.2.1). Whoever takes it for the response, as the interceptors of undici 7 take each
+   * 1xx, would be wrong. It is no sign of life of the response either.
    */
   #continue(): null {
     // The next head has a parser that knows nothing of what this one says about the connection.
     this.#dropParser()
     this.#step('informational')
+    this.#sink.onContinue()
     return null
   }
 

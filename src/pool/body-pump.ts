@@ -17,6 +17,34 @@ export interface BodyPump {
   cancel(error?: Error): void
 }
 
+/** Bytes that were held back: the others leave with their head. */
+export class BytesPump implements BodyPump {
+  readonly #bytes: Uint8Array
+  readonly #writer: BodyWriter
+  readonly #owner: PumpOwner
+  #isOver = false
+
+  constructor(bytes: Uint8Array, writer: BodyWriter, owner: PumpOwner) {
+    this.#bytes = bytes
+    this.#writer = writer
+    this.#owner = owner
+  }
+
+  start(): void {
+    // Whoever is told may end the request.
+    this.#writer.write(this.#bytes)
+    if (!this.#isOver) this.#writer.end()
+    if (!this.#isOver) this.#owner.bodySent()
+  }
+
+  /** They have been handed to the wire, as many as they are. */
+  onDrain(): void {}
+
+  cancel(): void {
+    this.#isOver = true
+  }
+}
+
 /** A Node stream, paused while the wire is blocked. */
 export class StreamPump implements BodyPump {
   readonly #stream: StreamBody

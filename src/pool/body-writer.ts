@@ -1,6 +1,7 @@
 /**
  * Sends a body whose chunks come one by one: frames them, counts them against Content-Length, and holds the head back
- * until the first chunk or the end is there, so that an empty body can still be announced as one (undici AsyncWriter).
+ * until the first chunk or the end is there, so that an empty body can still be announced as one (undici AsyncWriter);
+ * unless the body is held back until the server has seen the head.
  */
 import { RequestContentLengthMismatchError } from '../errors.js'
 import {
@@ -30,6 +31,7 @@ export class BodyWriter {
   readonly #head: string
   readonly #framing: RequestFraming
   readonly #strict: boolean
+  #isHeadSent = false
   #written = 0
 
   constructor(owner: BodyOwner, wire: Wire, request: Request, head: string, framing: RequestFraming, strict: boolean) {
@@ -46,6 +48,12 @@ export class BodyWriter {
     return this.#framing.kind === 'sized' && this.#written > 0 && this.#written === this.#framing.length
   }
 
+  /** Sends the head by itself: there is a body, of the length that it says or in chunks. */
+  sendHead(): void {
+    this.#isHeadSent = true
+    this.#wire.sendLatin1(`${this.#head}${framingLine(this.#framing)}`, false)
+  }
+
   /**
    * @returns false when the caller should wait for the wire to drain
    * @throws RequestContentLengthMismatchError for more than was announced, TypeError for what is no chunk
@@ -56,7 +64,7 @@ export class BodyWriter {
     const framing = this.#framing
     if (framing.kind === 'sized' && this.#written + bytes.byteLength > framing.length) this.#mismatch()
     if (this.#written === 0) this.#owner.onBodyBegins(this.#request)
-    let prefix = this.#written === 0 ? `${this.#head}${framingLine(framing)}` : ''
+    let prefix = this.#written === 0 && !this.#isHeadSent ? `${this.#head}${framingLine(framing)}` : ''
     if (framing.kind === 'chunked') {
       prefix += `${this.#written === 0 ? '' : CHUNK_SUFFIX}${chunkPrefix(bytes.byteLength)}`
     }
@@ -75,7 +83,8 @@ export class BodyWriter {
         ? { kind: 'sized', length: 0 }
         : { kind: 'none' }
       if (isAnnounced) this.#mismatch()
-      this.#wire.sendLatin1(`${this.#head}${framingLine(empty)}`, false)
+      if (!this.#isHeadSent) this.#wire.sendLatin1(`${this.#head}${framingLine(empty)}`, false)
+      else if (framing.kind === 'chunked') this.#wire.sendLatin1(LAST_CHUNK, false)
     } else if (framing.kind === 'chunked') {
       this.#wire.sendLatin1(`${CHUNK_SUFFIX}${LAST_CHUNK}`, false)
     } else if (framing.kind === 'sized' && this.#written !== framing.length) {

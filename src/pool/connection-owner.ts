@@ -11,6 +11,7 @@ export interface ConnectionOptions extends KeepAliveLimits {
   maxHeaderSize: number
   maxResponseSize: number
   maxRequestsPerClient: number
+  expectContinueTimeout: number
   /** A request that was lost with a connection that had been used before is sent once more, where that does no harm. */
   retryStale: boolean
 }

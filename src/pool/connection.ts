@@ -68,7 +68,7 @@ export class Connection
     this.#owner = owner
     this.#transport = transport
     this.#options = options
-    this.#pipeline = new Pipeline(this, owner, options)
+    this.#pipeline = new Pipeline(this, owner, options, transport.waits)
     this.#patience = new Patience(this, transport.deadlines, options)
     this.#responses = new Responses(this, this.#pipeline, this.#patience, transport.scheduler, options)
     this.#opening = new Opening(connector, request, this)
@@ -246,6 +246,11 @@ export class Connection
 
   onReceiveDue(): void {
     this.#schedule()
+  }
+
+  /** As our own business: the request goes to another connection, without its expectation. */
+  onExpectationFailed(): void {
+    this.#lose('reset')
   }
 
   onHeadTold(): void {
@@ -430,6 +435,7 @@ export class Connection
     this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
     if (isSentAgain) {
       first.sendAgain()
+      this.#pipeline.keepBody()
       this.#owner.onSendingAgain()
     } else if (first !== null && error !== undefined) {
       requests.shift()!.fail(error)

@@ -6,9 +6,12 @@
  * Invariant: `first` is the request whose response is being read. A request is pending, starting, running or with
  * somebody else, never in two places.
  */
+import type { ResponseHead } from '../http1/response-head.js'
+import type { Deadlines } from '../reactor/deadlines.js'
 import { isOneShot } from '../request/body.js'
 import type { Request, RequestCarrier } from '../request/request.js'
 import type { Wire } from '../transport/wire.js'
+import { HeldBody } from './held-body.js'
 import { nextState, type PipelineState, type PipelineStep } from './pipeline-state.js'
 import { openPayload, type SendingRules, sendRequest, type Upload, type WriterOwner } from './request-writer.js'
 import { closesAfterBody, closesBefore } from './reuse.js'
@@ -18,6 +21,8 @@ export interface PipelineOptions {
   pipelining: number
   /** How many are written in all; 0: no limit. */
   maxRequestsPerClient: number
+  /** How long a body waits for the server to ask for it, in milliseconds. */
+  expectContinueTimeout: number
 }
 
 /** The connection, which carries the requests. */
@@ -32,6 +37,7 @@ export class Pipeline implements WriterOwner {
   readonly #owner: PipelineOwner
   readonly #rules: SendingRules
   readonly #options: PipelineOptions
+  readonly #waits: Deadlines
   #state: PipelineState = 'ready'
   #pending: Request | null = null
   /** Its start callback is being called. */
@@ -39,14 +45,18 @@ export class Pipeline implements WriterOwner {
   #running: Request[] = []
   /** Of the last one: no other is written meanwhile. */
   #upload: Upload | null = null
+  /** Of the first request, whose head has asked for a 100 (Continue): it stays when the body has begun. */
+  #held: HeldBody | null = null
   #requestCount = 0
   /** Of the wire, before the first request was written. */
   #bytesBefore = 0
 
-  constructor(owner: PipelineOwner, rules: SendingRules, options: PipelineOptions) {
+  /** @param waits by the real clock */
+  constructor(owner: PipelineOwner, rules: SendingRules, options: PipelineOptions, waits: Deadlines) {
     this.#owner = owner
     this.#rules = rules
     this.#options = options
+    this.#waits = waits
   }
 
   /** The connection has not ended. */
@@ -90,7 +100,8 @@ export class Pipeline implements WriterOwner {
     if (request === null || this.#upload !== null || this.#state !== 'ready') return false
     if (this.#running.length === 0) return true
     // If an earlier request fails this one is sent again: it must not matter how often (undici client-h1, busy).
-    return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload)
+    // And whoever waits for a 100 is the next to be answered: else the time for that would run while others are.
+    return request.idempotent && !request.wantsTunnel && !isOneShot(request.payload) && !request.asksFirst
   }
 
   /** No further request is written. */
@@ -145,7 +156,8 @@ export class Pipeline implements WriterOwner {
     this.#written(request.blocking ? 'block' : 'written')
     if (upload !== null) {
       this.#upload = upload
-      upload.start()
+      if (upload.isHeldBack) this.#hold(request, upload)
+      else upload.start()
     }
     return true
   }
@@ -154,13 +166,44 @@ export class Pipeline implements WriterOwner {
     this.#upload?.onDrain()
   }
 
-  /** The head of a response is there. */
+  /** The server asks for the body of the first request, if that is held back. */
+  onContinue(): void {
+    this.#held?.release()
+  }
+
+  /**
+   * The head of a response is there. A body that was not asked for is not sent any more, which ends the connection with
+   * the response: a server may wait for it nevertheless, and take the next request for it (RFC 9112 9.3).
+   */
   onHead(): void {
     if (this.#state === 'blocked') this.#step('head')
+    if (!this.#held?.isHeld) return
+    this.#held.stop()
+    this.#held = null
+    this.stopWriting()
+    this.#upload?.cancel()
+  }
+
+  /**
+   * Whether this response says that the server does not know of 100 (Continue), so that the first request is sent once
+   * more without asking for it, if its body is still there: RFC 9110 10.1.1.
+   */
+  isNotToBeAsked({ statusCode }: ResponseHead): boolean {
+    const request = this.#held?.request
+    if (statusCode !== 417 || request === undefined || !request.canBeHadAgain) return false
+    this.keepBody()
+    request.askNoMore()
+    return true
+  }
+
+  /** The first request is to be sent once more: a body that is held back goes with it. */
+  keepBody(): void {
+    if (this.#held?.isHeld) this.#upload = null
   }
 
   /** The first response is complete. @returns its request */
   takeFirst(): Request {
+    this.#held = null
     return this.#running.shift()!
   }
 
@@ -221,6 +264,7 @@ export class Pipeline implements WriterOwner {
 
   /** The connection has ended; {@link stopUpload} is still to be called, when those who must hear of the end before have. */
   end(): void {
+    this.#held?.stop()
     this.#step('end')
   }
 
@@ -244,6 +288,11 @@ export class Pipeline implements WriterOwner {
   onUploaded(): void {
     this.#upload = null
     if (this.isOpen) this.#owner.onUploaded()
+  }
+
+  #hold(request: Request, upload: Upload): void {
+    this.#held = new HeldBody(request, upload, this.#waits)
+    this.#held.wait(this.#options.expectContinueTimeout)
   }
 
   #step(step: PipelineStep): void {

@@ -2,11 +2,11 @@
 import { Buffer } from 'node:buffer'
 import { publishSendHeaders } from '../diagnostics.js'
 import { RequestContentLengthMismatchError } from '../errors.js'
-import { formatHead, framingLine, requestFraming } from '../http1/request-head.js'
+import { EXPECT_CONTINUE, formatHead, framingLine, requestFraming } from '../http1/request-head.js'
 import { type BodyIterable, isStream, openBody, type Payload, type StreamBody } from '../request/body.js'
 import type { Request } from '../request/request.js'
 import type { Wire } from '../transport/wire.js'
-import { type BodyPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
+import { type BodyPump, BytesPump, IterablePump, type PumpOwner, StreamPump } from './body-pump.js'
 import { type BodyOwner, BodyWriter } from './body-writer.js'
 
 /** Whose requests are sent. */
@@ -48,10 +48,10 @@ export function openPayload(request: Request, rules: SendingRules): Payload | nu
 }
 
 function checkedPayload(
-  { method, contentLength, contentType, payload }: Request,
+  { method, contentLength, contentType, payload, asksFirst }: Request,
   { strictContentLength }: SendingRules,
 ): Payload {
-  const opened = openBody(payload, contentType !== null)
+  const opened = openBody(payload, contentType !== null, asksFirst)
   const { length } = opened
   const isAsAnnounced = contentLength === null || length === null || length === 0 || contentLength === length
   if (isAsAnnounced || UNCHECKED_METHODS.has(method)) return opened
@@ -62,10 +62,11 @@ function checkedPayload(
 }
 
 /**
- * Sends a request, but for a body that comes piece by piece.
+ * Sends a request, but for a body that comes piece by piece, or is held back.
  *
  * @param close say that no further request follows on the connection
- * @returns that one's upload, to be started; or `null` when all has been sent
+ * @returns that one's upload, to be started, or when it is held back as soon as it is asked for; or `null` when all has
+ *   been sent
  */
 export function sendRequest(
   wire: Wire,
@@ -76,7 +77,9 @@ export function sendRequest(
   owner: WriterOwner,
 ): Upload | null {
   request.adoptContentType(contentType)
-  const head = formatHead(request, request.host ?? host, close)
+  const isHeldBack = request.asksFirst && announcesContent(length, request.contentLength)
+  let head = formatHead(request, request.host ?? host, close)
+  if (isHeldBack) head += EXPECT_CONTINUE
   if (request.typeOfService != null) wire.setTypeOfService(request.typeOfService)
   publishSendHeaders(request, head, wire)
   // Whoever was told may have ended the request, or its connection.
@@ -87,7 +90,7 @@ export function sendRequest(
     request.onRequestSent()
     return null
   }
-  if (source instanceof Uint8Array) {
+  if (source instanceof Uint8Array && !isHeldBack) {
     owner.onBodyBegins(request)
     sendBytes(wire, `${head}${framingLine(framing)}`, source)
     request.onBodySent(source)
@@ -95,29 +98,39 @@ export function sendRequest(
     return null
   }
   const writer = new BodyWriter(owner, wire, request, head, framing, strictContentLength)
-  return new Upload(owner, request, writer, source, length)
+  if (isHeldBack) writer.sendHead()
+  return new Upload(owner, request, writer, source, length, isHeldBack)
 }
 
-/** A body that is being sent piece by piece. */
+/** Only then a 100 (Continue) may be asked for: RFC 9110 10.1.1. */
+const announcesContent = (length: number | null, declared: number | null): boolean =>
+  length === null ? declared !== 0 : length > 0
+
+/** A body that is sent piece by piece, or after its head. */
 export class Upload implements PumpOwner {
+  /** Its head asks for a 100 (Continue): see {@link HeldBody}. */
+  readonly isHeldBack: boolean
   readonly #owner: WriterOwner
   readonly #request: Request
   readonly #writer: BodyWriter
   readonly #pump: BodyPump
+  #hasBegun = false
 
   constructor(
     owner: WriterOwner,
     request: Request,
     writer: BodyWriter,
-    source: StreamBody | BodyIterable,
+    source: Uint8Array | StreamBody | BodyIterable,
     length: number | null,
+    isHeldBack: boolean,
   ) {
+    this.isHeldBack = isHeldBack
     this.#owner = owner
     this.#request = request
     this.#writer = writer
-    this.#pump = isStream(source)
-      ? new StreamPump(source, writer, this)
-      : new IterablePump(source, length, writer, this)
+    if (source instanceof Uint8Array) this.#pump = new BytesPump(source, writer, this)
+    else if (isStream(source)) this.#pump = new StreamPump(source, writer, this)
+    else this.#pump = new IterablePump(source, length, writer, this)
   }
 
   /** It lacks nothing but its source's word that this was all. */
@@ -126,13 +139,16 @@ export class Upload implements PumpOwner {
   }
 
   start(): void {
+    this.#hasBegun = true
+    this.#request.hasBodyBegun = true
     // The source is the caller's code.
     this.#request.run(() => this.#pump.start())
   }
 
   /** The wire takes more. */
   onDrain(): void {
-    this.#pump.onDrain()
+    // Before that it was the head that it had no room for.
+    if (this.#hasBegun) this.#pump.onDrain()
   }
 
   /** Stops. The source is told, and why; the owner is not. */

@@ -18,6 +18,8 @@ import { endsPipeline, idleTimeAfter, type KeepAliveLimits } from './reuse.js'
 /** The connection. Each of these may end it. */
 export interface ResponsesOwner extends Pick<ReceiverOwner, 'onPeerClosed' | 'onReceiveDue' | 'onTunnel'> {
   readonly isOpen: boolean
+  /** 417 (RFC 9110 15.5.18): the first request is to be sent once more, without asking for its body to be asked for. */
+  onExpectationFailed(): void
   /** The first request has heard of its response's head: others may be written behind it. */
   onHeadTold(): void
   /** A response is complete, and its request, which is not in the pipeline any more, still to be told so. */
@@ -120,6 +122,10 @@ export class Responses implements ReceiverOwner {
     this.#pipeline.first!.onResponseBegin()
   }
 
+  onContinue(): void {
+    this.#pipeline.onContinue()
+  }
+
   onInformational(head: ResponseHead): void {
     const request = this.#pipeline.first!
     this.#patience.forHeaders(request)
@@ -128,6 +134,7 @@ export class Responses implements ReceiverOwner {
 
   onHead(head: ResponseHead): void {
     const pipeline = this.#pipeline
+    if (pipeline.isNotToBeAsked(head)) return this.#owner.onExpectationFailed()
     const request = pipeline.first!
     this.#head = head
     if (pipeline.runningCount > 1 && endsPipeline(head, pipeline.isLast)) pipeline.cut()

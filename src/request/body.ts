@@ -1,7 +1,7 @@
 /** The kinds of request body that undici takes, told apart once (undici core/request.js and core/util.js). */
 import { InvalidArgumentError } from '../errors.js'
 import { isFieldValue } from './header-validation.js'
-import { encodeFormData, type FormDataLike } from './multipart.js'
+import { encodeFormData, type FormDataLike, newBoundary } from './multipart.js'
 import { IncomingMessage } from './node-http.js'
 
 /** A Node stream, as far as a body needs it: told by `pipe` and `on`, not by its class. */
@@ -31,7 +31,7 @@ export type RequestBody =
   | { kind: 'stream'; stream: StreamBody }
   | { kind: 'iterable'; iterable: BodyIterable }
   | { kind: 'blob'; blob: Blob }
-  | { kind: 'form'; form: FormDataLike }
+  | { kind: 'form'; form: FormDataLike; boundary: string }
 
 const NONE: RequestBody = { kind: 'none' }
 
@@ -43,7 +43,7 @@ export function classifyBody(input: unknown): RequestBody {
   if (input instanceof Uint8Array) return bytesBody(input)
   if (ArrayBuffer.isView(input)) return bytesBody(Buffer.from(input.buffer, input.byteOffset, input.byteLength))
   if (input instanceof ArrayBuffer) return bytesBody(Buffer.from(input))
-  if (isFormData(input)) return { kind: 'form', form: input }
+  if (isFormData(input)) return { kind: 'form', form: input, boundary: newBoundary() }
   if (isBlob(input)) return { kind: 'blob', blob: input }
   if (isIterable(input)) return { kind: 'iterable', iterable: input }
   throw new InvalidArgumentError(
@@ -69,9 +69,10 @@ const NOTHING: Payload = { length: 0, contentType: null, source: null }
 
 /**
  * @param hasContentType the caller gave one: the body's own is of no interest
+ * @param isHeldBack nothing is to be read before it is asked for, not even to learn of a stream that it is empty
  * @throws InvalidArgumentError for a Blob whose type cannot be sent
  */
-export function openBody(body: RequestBody, hasContentType: boolean): Payload {
+export function openBody(body: RequestBody, hasContentType: boolean, isHeldBack: boolean): Payload {
   switch (body.kind) {
     case 'none':
       return NOTHING
@@ -79,17 +80,21 @@ export function openBody(body: RequestBody, hasContentType: boolean): Payload {
       return { length: body.bytes.byteLength, contentType: null, source: body.bytes }
     case 'stream':
       // Reading nothing may bring the end of a stream to light, and with it the length.
-      body.stream.read?.(0)
+      if (!isHeldBack) body.stream.read?.(0)
       return { length: streamLength(body.stream), contentType: null, source: body.stream }
     case 'iterable':
       return { length: null, contentType: null, source: body.iterable }
     case 'blob': {
       const type = body.blob.type && !hasContentType ? `${body.blob.type}` : null
       if (type !== null && !isFieldValue(type)) throw new InvalidArgumentError('invalid content-type header')
-      return { length: body.blob.size ?? null, contentType: type, source: readBlob(body.blob) }
+      return {
+        length: body.blob.size ?? null,
+        contentType: type,
+        source: isHeldBack ? readLater(body.blob) : readBlob(body.blob),
+      }
     }
     case 'form': {
-      const { length, contentType, chunks } = encodeFormData(body.form)
+      const { length, contentType, chunks } = encodeFormData(body.form, body.boundary)
       return { length, contentType, source: chunks }
     }
   }
@@ -100,6 +105,11 @@ function readBlob(blob: Blob): AsyncIterable<Uint8Array> {
   if (typeof blob.stream === 'function') return blob.stream() as unknown as AsyncIterable<Uint8Array>
   return readBuffer(blob)
 }
+
+/** Its stream would begin to read as soon as there is one. */
+const readLater = (blob: Blob): AsyncIterable<Uint8Array> => ({
+  [Symbol.asyncIterator]: () => readBlob(blob)[Symbol.asyncIterator](),
+})
 
 async function* readBuffer(blob: Pick<Blob, 'arrayBuffer'>): AsyncGenerator<Uint8Array> {
   yield new Uint8Array(await blob.arrayBuffer())

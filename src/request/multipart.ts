@@ -11,8 +11,10 @@ export interface EncodedForm {
   chunks: AsyncIterable<Uint8Array>
 }
 
-export function encodeFormData(form: FormDataLike): EncodedForm {
-  const boundary = `----formdata-${randomUUID()}`
+/** One for each form: what is sent twice is announced once. */
+export const newBoundary = (): string => `----formdata-${randomUUID()}`
+
+export function encodeFormData(form: FormDataLike, boundary: string): EncodedForm {
   const parts: (Uint8Array | Blob)[] = []
   for (const [name, value] of form) {
     const disposition = `--${boundary}\r\nContent-Disposition: form-data; name="${escapeName(normalize(name))}"`

@@ -72,7 +72,11 @@ export class Request implements ExchangeControl, HeaderFields {
   isPaused = false
   /** It keeps the process alive. Of its tracker. */
   isHolding = false
+  /** Its body was begun to be read. Of whoever sends it. */
+  hasBodyBegun = false
   #isSentAgain = false
+  /** A server did not know how to be asked. */
+  #asksNoMore = false
   readonly #port: HandlerPort
   /** Its callbacks run in the async context of dispatch(), whatever brings them about. */
   readonly #context = new AsyncResource('RecyclingAgentRequest', UNWATCHED)
@@ -131,9 +135,19 @@ export class Request implements ExchangeControl, HeaderFields {
     return this.#isSentAgain
   }
 
-  /** Its body, if it has one, can be read once more. */
+  /** It asks the server before it sends its body, if there turns out to be one: RFC 9110 10.1.1. */
+  get asksFirst(): boolean {
+    return this.expectContinue && !this.#asksNoMore && this.payload.kind !== 'none' && !this.wantsTunnel
+  }
+
+  /** It is to be sent once more, and without asking: the server does not take such requests. */
+  askNoMore(): void {
+    this.#asksNoMore = true
+  }
+
+  /** Its body, if it has one, can be read once more, or has been held back: then it can be read. */
   get canBeHadAgain(): boolean {
-    return !isOneShot(this.payload)
+    return !isOneShot(this.payload) || (this.asksFirst && !this.hasBodyBegun)
   }
 
   /** Adds a field before the request is written, by the rules of the constructor. */

@@ -122,7 +122,8 @@ const scenes: [what: string, serve: (peer: RawPeer) => unknown, scene: Scene, na
         headersTimeout: 5000,
         bodyTimeout: 6000,
         typeOfService: 8,
-        expectContinue: true,
+        // With true it has an effect here, and none with undici: expect-continue.test.ts.
+        expectContinue: false,
         servername: 'other.test',
       },
     },

@@ -57,6 +57,9 @@ describe('the constructor', () => {
     ['recycle', 'sometimes', "recycle must be 'dissolve', 'graceful' or 'off'"],
     ['pipelining', -1, 'invalid pipelining'],
     ['pipelining', Number.NEGATIVE_INFINITY, 'invalid pipelining'],
+    ['expectContinueTimeout', -1, 'expectContinueTimeout must be a positive integer or zero'],
+    ['expectContinueTimeout', 1.5, 'expectContinueTimeout must be a positive integer or zero'],
+    ['expectContinueTimeout', '5', 'expectContinueTimeout must be a positive integer or zero'],
     ['maxIdleSockets', -1, 'maxIdleSockets must be a positive integer or zero'],
     ['transport', 'tcp', "transport must be 'native' or 'net'"],
     ['tlsTransport', 'openssl', "tlsTransport must be 'native' or 'node'"],
@@ -70,12 +73,16 @@ describe('the constructor', () => {
     ])
   })
 
-  it.each([{}, { connections: 0 }, { connections: null }, { maxResponseSize: -1 }, { headersTimeout: 0 }])(
-    'takes %j',
-    async (options) => {
-      recyclingAgent(options as RecyclingAgentOptions)
-    },
-  )
+  it.each([
+    {},
+    { connections: 0 },
+    { connections: null },
+    { maxResponseSize: -1 },
+    { headersTimeout: 0 },
+    { expectContinueTimeout: 0 },
+  ])('takes %j', async (options) => {
+    recyclingAgent(options as RecyclingAgentOptions)
+  })
 })
 
 const invalid: [what: string, options: Record<string, unknown>][] = [

@@ -13,6 +13,7 @@ import {
 
 export type Entry =
   | { event: 'begin' }
+  | { event: 'continue' }
   | { event: 'informational'; status: number; text: string; fields: FieldRecord }
   | {
       event: 'head'
@@ -75,6 +76,10 @@ export class Recording implements ResponseSink {
 
   onResponseBegin(): void {
     this.#hear({ event: 'begin' })
+  }
+
+  onContinue(): void {
+    this.#hear({ event: 'continue' })
   }
 
   onInformational(head: ResponseHead): void {

@@ -140,11 +140,12 @@ describe('ResponseReader.resume', () => {
     ['onData', { data: both }],
     ['onData, twice', { data: (reader: ResponseReader) => [both(reader), both(reader)] }],
     ['onEnd', { end: both }],
+    ['onContinue', { continue: both }],
     ['onInformational', { informational: both }],
   ])('within %s takes the pause back, and nothing is heard twice', (_, on) => {
     for (const text of [sizedText, chunkedText]) {
       const options: RecordingOptions = { expectations: [GET, GET], on }
-      const all = latin1(head('HTTP/1.1 103 Early Hints') + text + nextText)
+      const all = latin1(head('HTTP/1.1 100 Continue') + head('HTTP/1.1 103 Early Hints') + text + nextText)
       const expected = new Recording({ expectations: [GET, GET] }).feed(all).entries
       expect(new Recording(options).feed(all).entries).toEqual(expected)
       expect(new Recording(options).feed(all, 1).entries).toEqual(expected)
@@ -274,6 +275,7 @@ describe('ResponseReader.stop', () => {
 
   it.each([
     ['onResponseBegin', { begin: stop }, sizedText, ['begin']],
+    ['onContinue', { continue: stop }, head('HTTP/1.1 100 Continue') + sizedText, ['begin', 'continue']],
     ['onInformational', { informational: stop }, withHints(sizedText), ['begin', 'informational']],
     ['onHead of a body of known length', { head: stop }, sizedText, ['begin', 'head']],
     ['onHead of an empty body', { head: stop }, head('HTTP/1.1 204 No'), ['begin', 'head']],

@@ -10,6 +10,7 @@ import { type Entry, GET, head, latin1, lines, Recording, receive } from './reco
 type HeadEntry = Extract<Entry, { event: 'head' }>
 
 const begin: Entry = { event: 'begin' }
+const asked: Entry = { event: 'continue' }
 const untilClose: Framing = { kind: 'until-close' }
 const chunked: Framing = { kind: 'chunked' }
 const sized = (length: number): Framing => ({ kind: 'sized', length })
@@ -338,12 +339,12 @@ const cases: Case[] = [
     }
   }),
   {
-    name: 'reads over 100, which no request expects (RFC 9110 15.2.1)',
+    name: 'tells of 100 without its fields: it is no head of a response (RFC 9110 15.2.1)',
     text: head('HTTP/1.1 100 Continue') + head('HTTP/1.1 200 OK', 'content-length: 0'),
-    entries: [begin, begin, headOf({ 'content-length': '0' }, sized(0)), end()],
+    entries: [begin, asked, begin, headOf({ 'content-length': '0' }, sized(0)), end()],
   },
   {
-    name: 'reads over several 100 with fields and lengths, and among other 1xx',
+    name: 'tells of several 100 with fields and lengths, and among other 1xx',
     text:
       head('HTTP/1.1 100', 'content-length: 3') +
       head('HTTP/1.1 103 Bye', 'a: b') +
@@ -352,20 +353,23 @@ const cases: Case[] = [
       head('HTTP/1.1 200 OK', 'content-length: 0'),
     entries: [
       begin,
+      asked,
       begin,
       { event: 'informational', status: 103, text: 'Bye', fields: { a: 'b' } },
       begin,
+      asked,
       begin,
+      asked,
       begin,
       headOf({ 'content-length': '0' }, sized(0)),
       end(),
     ],
   },
   {
-    name: 'reads over 100 before the answer to CONNECT',
+    name: 'tells of 100 before the answer to CONNECT',
     request: CONNECT,
     text: `${head('HTTP/1.1 100 Continue')}${head('HTTP/1.1 200 OK')}rest`,
-    entries: [begin, begin, { event: 'tunnel', status: 200, text: 'OK', fields: {}, rest: 'rest' }],
+    entries: [begin, asked, begin, { event: 'tunnel', status: 200, text: 'OK', fields: {}, rest: 'rest' }],
     isDelimited: false,
   },
   {

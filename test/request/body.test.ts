@@ -49,22 +49,22 @@ describe('classifyBody', () => {
 describe('openBody', () => {
   it('looks at the type of a Blob only when the caller gave none', () => {
     const blob = classifyBody(blobLike('text/plain\r\nx: y'))
-    expect(() => openBody(blob, false)).toThrow(new InvalidArgumentError('invalid content-type header'))
-    expect(openBody(blob, true).contentType).toBeNull()
-    expect(openBody(classifyBody(blobLike('text/plain')), false).contentType).toBe('text/plain')
-    expect(openBody(classifyBody(blobLike('')), false).contentType).toBeNull()
+    expect(() => openBody(blob, false, false)).toThrow(new InvalidArgumentError('invalid content-type header'))
+    expect(openBody(blob, true, false).contentType).toBeNull()
+    expect(openBody(classifyBody(blobLike('text/plain')), false, false).contentType).toBe('text/plain')
+    expect(openBody(classifyBody(blobLike('')), false, false).contentType).toBeNull()
   })
 
   it('reads a Blob-like that is no stream as a whole', async () => {
     const arrayBuffer = async (): Promise<ArrayBuffer> => new Uint8Array(Buffer.from('whole')).buffer
     const blob = classifyBody({ size: 5, arrayBuffer, [Symbol.toStringTag]: 'Blob' })
-    const { length, source } = openBody(blob, false)
+    const { length, source } = openBody(blob, false, false)
     const chunks: unknown[] = []
     for await (const chunk of source as AsyncIterable<Uint8Array>) chunks.push(Buffer.from(chunk).toString())
     expect({ length, chunks }).toEqual({ length: 5, chunks: ['whole'] })
   })
 
   it('does not know the length of a Blob-like that does not tell its size', () => {
-    expect(openBody(classifyBody(blobLike('')), false).length).toBeNull()
+    expect(openBody(classifyBody(blobLike('')), false, false).length).toBeNull()
   })
 })

@@ -1,10 +1,10 @@
 /** Forms of either FormData class as bytes (RFC 7578), compared with those of fetch. */
 import { Response, FormData as UndiciFormData } from 'undici'
 import { describe, expect, it } from 'vitest'
-import { encodeFormData, type FormDataLike } from '../../src/request/multipart.js'
+import { encodeFormData, type FormDataLike, newBoundary } from '../../src/request/multipart.js'
 
 async function encoded(form: FormDataLike): Promise<{ text: string; length: number | null; actual: number }> {
-  const { contentType, length, chunks } = encodeFormData(form)
+  const { contentType, length, chunks } = encodeFormData(form, newBoundary())
   const boundary = contentType.slice('multipart/form-data; boundary='.length)
   const bytes: Uint8Array[] = []
   for await (const chunk of chunks) bytes.push(chunk)

@@ -47,13 +47,17 @@ export const nginxCommand = ['nginx', '/usr/sbin/nginx'].find(
   (command) => spawnSync(command, ['-v']).error === undefined,
 )
 
-/** One nginx process that ends each connection with its first response and logs everything from level `info` on. */
-export async function startClosingNginx(): Promise<Upstream> {
+/**
+ * One nginx process that ends each connection with its first response and logs everything from level `info` on.
+ *
+ * @param location what it does with every request
+ */
+export async function startClosingNginx(location = 'return 200 "hello world\\n";'): Promise<Upstream> {
   const directory = mkdtempSync(join(tmpdir(), 'recycling-agent-'))
   const log = join(directory, 'error.log')
   const port = await freePort()
   const configuration = join(directory, 'nginx.conf')
-  writeFileSync(configuration, nginxConf(directory, log, port))
+  writeFileSync(configuration, nginxConf(directory, log, port, location))
   const child = spawn(nginxCommand!, ['-e', log, '-p', directory, '-c', configuration], { stdio: 'ignore' })
   const exited = once(child, 'exit')
   const killOnExit = (): void => void child.kill('SIGKILL')
@@ -76,7 +80,7 @@ export async function startClosingNginx(): Promise<Upstream> {
 
 const linesOf = (log: string): string[] => readFileSync(log, 'utf8').split('\n').filter(Boolean)
 
-function nginxConf(directory: string, log: string, port: number): string {
+function nginxConf(directory: string, log: string, port: number, location: string): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
@@ -85,7 +89,7 @@ function nginxConf(directory: string, log: string, port: number): string {
     events { worker_connections 256; }
     http {
       access_log off; keepalive_timeout 0; ${paths}
-      server { listen 127.0.0.1:${port}; location / { return 200 "hello world\\n"; } }
+      server { listen 127.0.0.1:${port}; location / { ${location} } }
     }`
 }
 

@@ -70,6 +70,21 @@ describe('takes', () => {
   }
 })
 
+describe('expectContinue', () => {
+  const posting = (bytes: string, ...more: object[]) =>
+    exchange(
+      { bytes },
+      {
+        request: Object.assign({ method: 'POST', body: 'x', expectContinue: true }, ...more),
+        agent: { connections: 1, expectContinueTimeout: 1 },
+      },
+    )
+  twin('expectContinue with bytes', posting(ok()))
+  twin('expectContinue with an iterable', posting(ok(), { body: ['x', 'y'] }))
+  twin('expectContinue without a body', posting(ok(), { body: null }))
+  twin('expectContinue: what is told where nobody asks for the body', posting(ok()), { wire: false })
+})
+
 describe('query', () => {
   const queries: [string, unknown][] = [
     ['an object', { a: 1, b: 'x y', c: '&=?' }],
