@@ -23,7 +23,7 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { FinWatch, type FinWatchOwner } from './fin-watch.js'
 import { PooledConnection } from './free-connections.js'
-import { Opening, type OpeningOwner } from './opening.js'
+import { type Occasion, Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
@@ -36,7 +36,7 @@ export class Connection
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
-  /** Of the request that it was made for: in which listeners hear of the connection, as they do with undici. */
+  /** Of what it was made for: in which listeners hear of the connection, as they do with undici. */
   readonly context: AsyncResource
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
@@ -50,6 +50,8 @@ export class Connection
   #idleTimeoutMs: number
   /** From the first response on that it is kept behind. */
   #finWatch: FinWatch | null = null
+  /** It was given a request when it had none: the peer may have ended it just then. */
+  #hasIdled = false
   /** A byte of the response that is due has come. */
   #isAnswering = false
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
@@ -59,17 +61,17 @@ export class Connection
   #isFailing = false
   #isScheduled = false
 
-  /** @param request whom it is made for */
+  /** A request that it is made for is then given to {@link reassign}. */
   constructor(
     owner: ConnectionOwner<Connection>,
     order: number,
     transport: Transport,
     connector: Connector,
     options: ConnectionOptions,
-    request: Request,
+    occasion: Occasion,
   ) {
     super(order)
-    this.context = request.context
+    this.context = occasion.context
     this.#owner = owner
     this.#transport = transport
     this.#options = options
@@ -77,8 +79,7 @@ export class Connection
     this.#pipeline = new Pipeline(this, owner, options)
     this.#receiver = new Receiver(this, options)
     this.#patience = new Patience(this, transport.deadlines, options)
-    this.#opening = new Opening(connector, request, this)
-    this.#take(request)
+    this.#opening = new Opening(connector, occasion, this)
   }
 
   get isOpen(): boolean {
@@ -140,11 +141,7 @@ export class Connection
     if (this.#phase === 'connecting') this.#patience.forConnection(timeoutMs)
   }
 
-  /**
-   * Nobody waits for the connection that is being made any more: another request does so now, or it is given up.
-   *
-   * @param request `null`: there is none
-   */
+  /** Of a connection that is being made: this request waits for it now; `null`: nobody does, and it is given up. */
   reassign(request: Request | null): void {
     if (request !== null) return this.#take(request)
     this.#end(null)
@@ -155,6 +152,7 @@ export class Connection
   assign(request: Request): void {
     this.#take(request)
     if (this.#pipeline.first !== null) return this.#advance()
+    this.#hasIdled = true
     if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(this.#options.retryStale && mayBeRepeated(request))
     this.#schedule()
   }
@@ -218,7 +216,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, 'failed')
     const requests = this.#pipeline.takeAll()
     this.#pipeline.end()
-    this.#owner.onConnectFailed(this, error, requests[0]!)
+    this.#owner.onConnectFailed(this, error, requests[0] ?? null)
   }
 
   // WireListener
@@ -386,9 +384,9 @@ export class Connection
     return this.#transport.scheduler.turn <= this.#restsUntil
   }
 
-  /** Nothing of a response has come, and the connection had been used before: it was a race with the peer's end. */
+  /** Nothing of a response has come, and the connection had been used or idle before: it was a race with the peer's end. */
   #isLostInRace(error: Error): boolean {
-    return this.#finWatch !== null && !this.#isAnswering && isEndOfPeer(error)
+    return (this.#hasIdled || this.#finWatch !== null) && !this.#isAnswering && isEndOfPeer(error)
   }
 
   #isToBeSentAgain(request: Request): boolean {
@@ -461,7 +459,7 @@ export class Connection
     const error = reason instanceof Error ? reason : undefined
     const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
     const isSentAgain = isRace && this.#isToBeSentAgain(first)
-    if (isRace) this.#finWatch!.onClosed()
+    if (isRace) this.#finWatch?.onClosed()
     const requests = this.#pipeline.takeAll()
     // The FIN was read: the descriptor's lease ends in good order.
     this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
