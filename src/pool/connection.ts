@@ -28,7 +28,7 @@ import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Receiver, type ReceiverOwner } from './receiver.js'
 import { endsPipeline, idleTimeAfter } from './reuse.js'
-import { isEndOfPeer, mayBeRepeated } from './sending-again.js'
+import { isEndOfPeer, mayBeRepeated, maySendAgain } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
@@ -95,6 +95,11 @@ export class Connection
     return this.#pipeline.pendingCount
   }
 
+  /** The request that waits for the connection to be made. */
+  get awaiting(): Request | null {
+    return this.#phase === 'connecting' ? this.#pipeline.pending : null
+  }
+
   /** Whether {@link assign} may be called. */
   get canTake(): boolean {
     return this.#phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
@@ -108,6 +113,12 @@ export class Connection
   /** Whether {@link assign} may be called with this request. */
   canServe(request: Request): boolean {
     return this.canTake && (this.#pipeline.first === null || this.isFor(request))
+  }
+
+  /** Whether this request, which waits for another connection, is rather written here, and at once. */
+  isReadyFor(request: Request): boolean {
+    if (!this.canTake || this.#pipeline.first !== null || !this.isFor(request)) return false
+    return this.#finWatch?.isReady(this.#options.retryStale && mayBeRepeated(request)) ?? true
   }
 
   /**
@@ -139,6 +150,11 @@ export class Connection
     this.#opening.start()
     // Not before: a function of the user's may have moved a fake clock meanwhile, or ended the connection.
     if (this.#phase === 'connecting') this.#patience.forConnection(timeoutMs)
+  }
+
+  /** Another connection takes the request that is {@link awaiting}: this one is made nevertheless. */
+  release(): void {
+    this.#pipeline.takePending()
   }
 
   /** Of a connection that is being made: this request waits for it now; `null`: nobody does, and it is given up. */
@@ -344,8 +360,11 @@ export class Connection
 
   requestAborted(request: Request): void {
     if (this.#phase === 'closed') return
-    if (request === this.#pipeline.pending) return this.#withdrawn()
-    if (this.#pipeline.drop(request)) this.#lose('aborted')
+    if (request === this.#pipeline.pending) {
+      this.#pipeline.takePending()
+      if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
+      else if (this.canTake) this.#owner.onAvailable(this)
+    } else if (this.#pipeline.drop(request)) this.#lose('aborted')
   }
 
   // PipelineOwner
@@ -389,11 +408,6 @@ export class Connection
     return (this.#hasIdled || this.#finWatch !== null) && !this.#isAnswering && isEndOfPeer(error)
   }
 
-  #isToBeSentAgain(request: Request): boolean {
-    if (!this.#options.retryStale || request.isSentAgain) return false
-    return mayBeRepeated(request) || (request.canBeHadAgain && this.#pipeline.isUnwritten(this.#wire!))
-  }
-
   /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
   #rest({ probesKernel }: Wire): void {
     this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
@@ -417,13 +431,6 @@ export class Connection
   #take(request: Request): void {
     this.#pipeline.put(request)
     request.carriedBy(this)
-  }
-
-  /** The pending request was aborted. */
-  #withdrawn(): void {
-    this.#pipeline.takePending()
-    if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
-    else if (this.canTake) this.#owner.onAvailable(this)
   }
 
   /** Between two messages. */
@@ -458,7 +465,8 @@ export class Connection
     const { first } = this.#pipeline
     const error = reason instanceof Error ? reason : undefined
     const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
-    const isSentAgain = isRace && this.#isToBeSentAgain(first)
+    const isSentAgain =
+      isRace && this.#options.retryStale && maySendAgain(first, this.#pipeline.isUnwritten(this.#wire!))
     if (isRace) this.#finWatch?.onClosed()
     const requests = this.#pipeline.takeAll()
     // The FIN was read: the descriptor's lease ends in good order.

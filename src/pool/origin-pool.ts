@@ -16,6 +16,7 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
 import { FreeConnections } from './free-connections.js'
 import { Habits } from './habits.js'
 import type { Occasion } from './opening.js'
+import { Openings } from './openings.js'
 import { Preconnect, type PreconnectListener, Preconnects } from './preconnect.js'
 
 export interface OriginPoolOptions
@@ -73,6 +74,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #connector: Connector
   readonly #connections = new LinkedList<Connection>()
   readonly #free = new FreeConnections<Connection, Request>()
+  readonly #openings = new Openings<Connection, Request>()
   readonly #preconnects = new Preconnects<Connection>()
   #created = 0
   #queue: Request[] = []
@@ -169,8 +171,11 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#isClosing = true
     for (const connection of this.#preconnects.cancel(new ClientClosedError())) this.#giveUp(connection)
     if (this.#size > 0) return this.#serveQueue()
-    // One that is being made was being made for a request that is just being aborted, and which it will hear of.
-    for (const connection of this.#connections) if (connection.isOpen) connection.retire()
+    for (const connection of this.#connections) {
+      if (connection.isOpen) connection.retire()
+      // Or else it is made for a request that is just being aborted, and which it will hear of.
+      else if (connection.awaiting === null) this.#giveUp(connection)
+    }
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -258,6 +263,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   onAvailable(connection: Connection): void {
     this.onFree(connection)
+    if (!this.#openings.isEmpty) this.#bindLate(connection)
     this.#serveQueue()
   }
 
@@ -359,7 +365,24 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #open(request: Request): void {
     const connection = this.#create(request)
     connection.reassign(request)
+    this.#openings.add(connection, this.#connections.size)
     connection.open(this.#connector.connectTimeout)
+  }
+
+  /**
+   * A request that waits for a connection to be made takes this one, if that can serve it now: it has waited longer than
+   * those in the queue. The other one will be a free one. As in Go's net/http (transport.go, queueForIdleConn).
+   */
+  #bindLate(connection: Connection): void {
+    // A request that was lost goes to a new connection.
+    const waiting = this.#openings.first((request) => !request.isSentAgain && connection.isReadyFor(request))
+    if (waiting === undefined) return
+    const request = waiting.awaiting!
+    if (this.#isTooOld(connection)) return connection.retire()
+    // What has arrived ends the connection, and whoever hears of that may do anything.
+    if (!connection.isFit(request) || waiting.awaiting !== request) return
+    waiting.release()
+    connection.assign(request)
   }
 
   #create(occasion: Occasion): Connection {
