@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
 import type { Counters, SingleConnectionStats } from './dispatcher-core.js'
-import { type RecyclingAgentOptions, resolveOptions } from './options.js'
+import { type PreconnectOptions, type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 
 /**
@@ -38,6 +38,22 @@ export class RecyclingAgent extends DispatcherBase {
   /** A snapshot, by origin, of the origins that have requests or connections now; and the agent's counters. */
   get stats(): AgentStats {
     return this.core.withCounters(this.core.stats)
+  }
+
+  /**
+   * Opens connections to an origin, TLS included, ahead of the requests that will use them. Nothing is sent on them but TLS.
+   *
+   * They are made besides those that there are, as far as the `connections` option allows: with none to be made it resolves
+   * at once. They wait as free ones under `keepAliveTimeout`, and none of them keeps the process alive. A request that comes
+   * before they are there opens one of its own, if it may, and takes the first that is there.
+   *
+   * @param origin scheme, host and port
+   * @returns resolves when all of them are open and verified. Rejects with the error of the first that cannot be made; with
+   *   ClientClosedError or what destroy() was called with when the agent ends before that; with InvalidArgumentError for
+   *   an invalid origin or option
+   */
+  preconnect(origin: string | URL, options?: PreconnectOptions): Promise<void> {
+    return this.core.preconnect(origin, options)
   }
 
   /**

@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events'
 import type { Dispatcher } from 'undici'
 import { Announcements } from './announcements.js'
 import { ClientClosedError, ClientDestroyedError, InvalidArgumentError, MaxOriginsReachedError } from './errors.js'
-import type { ResolvedOptions } from './options.js'
+import { type ResolvedOptions, resolvePreconnect } from './options.js'
 import type { EndReason } from './pool/connection-owner.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
 import { refuse } from './request/handler.js'
@@ -110,6 +110,26 @@ export class DispatcherCore implements PoolEvents {
       refuse(handler, error)
       return true
     }
+  }
+
+  /**
+   * Opens connections ahead of requests.
+   *
+   * @param origin as {@link dispatch} takes it
+   * @param options a {@link PreconnectOptions}, not checked yet
+   * @returns resolves when they are open; rejects with an InvalidArgumentError for what is not valid, and for all else as
+   *   requests fail
+   */
+  async preconnect(origin: unknown, options: unknown): Promise<void> {
+    const { connections, servername } = resolvePreconnect(options)
+    if (this.isDestroyed) throw new ClientDestroyedError()
+    if (this.isClosed) throw new ClientClosedError()
+    if (typeof origin === 'string' && origin !== '' && !URL.canParse(origin))
+      throw new InvalidArgumentError('Invalid URL')
+    const pool = this.#poolOf(origin)
+    await new Promise<void>((resolve, reject) => {
+      pool.preconnect(connections, servername, { onReady: resolve, onFailed: reject })
+    })
   }
 
   /** Calls back when all requests are answered and all connections have ended, be it that their peers do not know yet. */

@@ -2,7 +2,7 @@
 export { type AgentStats, RecyclingAgent } from './agent.js'
 export type { Counters, SingleConnectionStats } from './dispatcher-core.js'
 export { install } from './install.js'
-export type { RecyclingAgentOptions } from './options.js'
+export type { PreconnectOptions, RecyclingAgentOptions } from './options.js'
 export type { OriginStats } from './pool/origin-pool.js'
 export { RecyclingPool, type RecyclingPoolOptions, type RecyclingPoolStats } from './recycling-pool.js'
 export { Descriptor, type DescriptorObserver } from './socket-pool/descriptor.js'

@@ -170,6 +170,14 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   pingInterval?: number
 }
 
+/** What `preconnect` of RecyclingAgent and RecyclingPool takes. */
+export interface PreconnectOptions {
+  /** How many connections are made, besides those that there are: as many as `connections` of the agent allows. @default 1 */
+  connections?: number
+  /** Whom the server has to prove to be (TLS), as the `servername` of a request. @default the host of the origin */
+  servername?: string | null
+}
+
 /** Options with every default in place. */
 export interface ResolvedOptions extends OriginPoolOptions, TransportOptions {
   maxOrigins: number
@@ -263,6 +271,21 @@ export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOpt
     throw new InvalidArgumentError('maxOrigins must be a number greater than 0')
   }
   return { ...resolveHttp(options), ...resolveConnect(options), maxOrigins }
+}
+
+/** More than there are ports to connect from. */
+const MAX_PRECONNECTED = 65_535
+
+/** @throws InvalidArgumentError */
+export function resolvePreconnect(options: unknown): { connections: number; servername: string | null } {
+  if (options != null && typeof options !== 'object') throw new InvalidArgumentError('opts must be an object.')
+  const { connections = 1, servername } = (options ?? {}) as Record<string, unknown>
+  if (!isIntegerFrom(1)(connections) || (connections as number) > MAX_PRECONNECTED) {
+    throw new InvalidArgumentError('connections must be a positive integer')
+  }
+  if (servername != null && typeof servername !== 'string')
+    throw new InvalidArgumentError('servername must be a string')
+  return { connections: connections as number, servername: servername || null }
 }
 
 type ConnectKeys =

@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
 import { type Counters, parseOrigin } from './dispatcher-core.js'
-import { type RecyclingAgentOptions, resolveOptions } from './options.js'
+import { type PreconnectOptions, type RecyclingAgentOptions, resolveOptions } from './options.js'
 import type { OriginStats } from './pool/origin-pool.js'
 import { definePoolMembers } from './undici-members.js'
 
@@ -57,6 +57,11 @@ export class RecyclingPool extends DispatcherBase {
   /** A snapshot of what the pool has to do, and its counters. */
   get stats(): RecyclingPoolStats {
     return this.core.withCounters(this.core.statsOf(this.url))
+  }
+
+  /** As {@link RecyclingAgent.preconnect}, to the pool's origin. */
+  preconnect(options?: PreconnectOptions): Promise<void> {
+    return this.core.preconnect(this.url, options)
   }
 
   /**

@@ -35,8 +35,8 @@ export interface ConnectionOwner<C> extends SendingRules {
   onConnected(connection: C): void
   /** The request that it is being made for was aborted: {@link Connection.reassign} it. */
   onUnneeded(connection: C): void
-  /** It could not be made; `request` is the one that it was made for. */
-  onConnectFailed(connection: C, error: Error, request: Request): void
+  /** It could not be made; `request` is the one that waited for it. */
+  onConnectFailed(connection: C, error: Error, request: Request | null): void
   /** It can take another request, though this is not the moment to give it one. */
   onFree(connection: C): void
   /** It may take another request: {@link Connection.canTake}. */

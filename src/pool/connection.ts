@@ -23,11 +23,11 @@ import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { FinWatch, type FinWatchOwner } from './fin-watch.js'
 import { PooledConnection } from './free-connections.js'
-import { Opening, type OpeningOwner } from './opening.js'
+import { type Occasion, Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Responses, type ResponsesOwner } from './responses.js'
-import { isEndOfPeer, mayBeRepeated } from './sending-again.js'
+import { isEndOfPeer, mayBeRepeated, maySendAgain } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
@@ -35,7 +35,7 @@ export class Connection
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
-  /** Of the request that it was made for: in which listeners hear of the connection, as they do with undici. */
+  /** Of what it was made for: in which listeners hear of the connection, as they do with undici. */
   readonly context: AsyncResource
   readonly #owner: ConnectionOwner<Connection>
   readonly #transport: Transport
@@ -48,31 +48,32 @@ export class Connection
   #wire: Wire | null = null
   /** From the first response on that it is kept behind. */
   #finWatch: FinWatch | null = null
+  /** It was given a request when it had none: the peer may have ended it just then. */
+  #hasIdled = false
   /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
   #restsUntil = -1
   #isScheduled = false
   /** Made once, for connections that are used again. */
   #advanceSoon: (() => void) | null = null
 
-  /** @param request whom it is made for */
+  /** A request that it is made for is then given to {@link reassign}. */
   constructor(
     owner: ConnectionOwner<Connection>,
     order: number,
     transport: Transport,
     connector: Connector,
     options: ConnectionOptions,
-    request: Request,
+    occasion: Occasion,
   ) {
     super(order)
-    this.context = request.context
+    this.context = occasion.context
     this.#owner = owner
     this.#transport = transport
     this.#options = options
     this.#pipeline = new Pipeline(this, owner, options, transport.waits)
     this.#patience = new Patience(this, transport.deadlines, options)
     this.#responses = new Responses(this, this.#pipeline, this.#patience, transport.scheduler, options)
-    this.#opening = new Opening(connector, request, this)
-    this.#take(request)
+    this.#opening = new Opening(connector, occasion, this)
   }
 
   get isOpen(): boolean {
@@ -86,6 +87,11 @@ export class Connection
 
   get pendingCount(): number {
     return this.#pipeline.pendingCount
+  }
+
+  /** The request that waits for the connection to be made. */
+  get awaiting(): Request | null {
+    return this.#phase === 'connecting' ? this.#pipeline.pending : null
   }
 
   /** Whether {@link assign} may be called. */
@@ -103,6 +109,12 @@ export class Connection
   /** Whether {@link assign} may be called with this request. */
   canServe(request: Request): boolean {
     return this.canTake && (this.#pipeline.first === null || this.isFor(request))
+  }
+
+  /** Whether this request, which waits for another connection, is rather written here, and at once. */
+  isReadyFor(request: Request): boolean {
+    if (!this.canTake || this.#pipeline.first !== null || !this.isFor(request)) return false
+    return this.#finWatch?.isReady(this.#options.retryStale && mayBeRepeated(request)) ?? true
   }
 
   /**
@@ -136,11 +148,12 @@ export class Connection
     if (this.#phase === 'connecting') this.#patience.forConnection(timeoutMs)
   }
 
-  /**
-   * Nobody waits for the connection that is being made any more: another request does so now, or it is given up.
-   *
-   * @param request `null`: there is none
-   */
+  /** Another connection takes the request that is {@link awaiting}: this one is made nevertheless. */
+  release(): void {
+    this.#pipeline.takePending()
+  }
+
+  /** Of a connection that is being made: this request waits for it now; `null`: nobody does, and it is given up. */
   reassign(request: Request | null): void {
     if (request !== null) return this.#take(request)
     this.#end(null)
@@ -155,6 +168,7 @@ export class Connection
   assign(request: Request): void {
     this.#take(request)
     if (this.#pipeline.first !== null) return this.#advance()
+    this.#hasIdled = true
     const canBeRepeated = this.#options.retryStale && mayBeRepeated(request)
     if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(canBeRepeated)
     else if (canBeRepeated && this.#finWatch !== null && this.#wire!.probesKernel) return this.#writeSoon()
@@ -220,7 +234,7 @@ export class Connection
     this.#phase = nextPhase(this.#phase, 'failed')
     const requests = this.#pipeline.takeAll()
     this.#pipeline.end()
-    this.#owner.onConnectFailed(this, error, requests[0]!)
+    this.#owner.onConnectFailed(this, error, requests[0] ?? null)
   }
 
   // WireListener
@@ -315,8 +329,11 @@ export class Connection
 
   requestAborted(request: Request): void {
     if (this.#phase === 'closed') return
-    if (request === this.#pipeline.pending) return this.#withdrawn()
-    if (this.#pipeline.drop(request)) this.#lose('aborted')
+    if (request === this.#pipeline.pending) {
+      this.#pipeline.takePending()
+      if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
+      else if (this.canTake) this.#owner.onAvailable(this)
+    } else if (this.#pipeline.drop(request)) this.#lose('aborted')
   }
 
   // PipelineOwner
@@ -355,14 +372,9 @@ export class Connection
     return this.#transport.scheduler.turn <= this.#restsUntil
   }
 
-  /** Nothing of a response has come, and the connection had been used before: it was a race with the peer's end. */
+  /** Nothing of a response has come, and the connection had been used or idle before: it was a race with the peer's end. */
   #isLostInRace(error: Error): boolean {
-    return this.#finWatch !== null && !this.#responses.hasBegun && isEndOfPeer(error)
-  }
-
-  #isToBeSentAgain(request: Request): boolean {
-    if (!this.#options.retryStale || request.isSentAgain) return false
-    return mayBeRepeated(request) || (request.canBeHadAgain && this.#pipeline.isUnwritten(this.#wire!))
+    return (this.#hasIdled || this.#finWatch !== null) && !this.#responses.hasBegun && isEndOfPeer(error)
   }
 
   /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
@@ -396,13 +408,6 @@ export class Connection
     request.carriedBy(this)
   }
 
-  /** The pending request was aborted. */
-  #withdrawn(): void {
-    this.#pipeline.takePending()
-    if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
-    else if (this.canTake) this.#owner.onAvailable(this)
-  }
-
   /** Between two messages. */
   #nextResponse(): void {
     const { first } = this.#pipeline
@@ -428,8 +433,9 @@ export class Connection
     const { first } = this.#pipeline
     const error = reason instanceof Error ? reason : undefined
     const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
-    const isSentAgain = isRace && this.#isToBeSentAgain(first)
-    if (isRace) this.#finWatch!.onClosed()
+    const isSentAgain =
+      isRace && this.#options.retryStale && maySendAgain(first, this.#pipeline.isUnwritten(this.#wire!))
+    if (isRace) this.#finWatch?.onClosed()
     const requests = this.#pipeline.takeAll()
     // The FIN was read: the descriptor's lease ends in good order.
     this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)

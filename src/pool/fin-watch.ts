@@ -55,6 +55,12 @@ export class FinWatch implements DeadlineOwner {
     this.#wait(this.#habits.delayMs(canBeRepeated) - (now() - this.#answeredAt))
   }
 
+  /** Whether {@link waitBefore} would not wait. If it would, it does: {@link FinWatchOwner.onStayedOpen} tells when that is over. */
+  isReady(canBeRepeated: boolean): boolean {
+    if (this.isUnsure) this.waitBefore(canBeRepeated)
+    return !this.isWaiting
+  }
+
   /** The peer has closed, between two messages as it takes it. */
   onClosed(): void {
     this.#habits.onClosed(now() - this.#answeredAt)

@@ -2,10 +2,22 @@
  * A connection in the making: what is told of it on the diagnostics channels, and that it can be given up at any moment,
  * from within the functions of the caller's that take part in it (`connect`, `lookup`, subscribers), too.
  */
+import type { AsyncResource } from 'node:async_hooks'
 import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
-import type { Request } from '../request/request.js'
 import type { Connecting, ConnectListener, Connector } from '../transport/transport.js'
 import type { Wire } from '../transport/wire.js'
+
+/** What a connection is made for: a request, or those that are to come. */
+export interface Occasion {
+  readonly origin: string
+  readonly protocol: string
+  /** For TLS; `null`: the host of the URL. */
+  readonly servername: string | null
+  /** It is to become a tunnel. @default false */
+  readonly wantsTunnel?: boolean
+  /** In which listeners hear of the connection. */
+  readonly context: AsyncResource
+}
 
 /** Told of one of the two, once, unless the opening was given up. */
 export interface OpeningOwner {
@@ -25,8 +37,8 @@ export class Opening implements ConnectListener {
   /** Why it was given up. */
   #reason: Error | null = null
 
-  /** @param request whom the connection is made for */
-  constructor(connector: Connector, { origin, protocol, servername, wantsTunnel }: Request, owner: OpeningOwner) {
+  constructor(connector: Connector, occasion: Occasion, owner: OpeningOwner) {
+    const { origin, protocol, servername, wantsTunnel = false } = occasion
     this.servername = protocol === 'https:' ? servername : null
     this.isForTunnel = wantsTunnel
     this.#origin = origin

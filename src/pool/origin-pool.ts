@@ -6,6 +6,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
+import { ClientClosedError } from '../errors.js'
 import { Request, type RequestCarrier, type RequestTracker } from '../request/request.js'
 import type { WithdrawalOptions } from '../request/withdrawal.js'
 import { LinkedList } from '../structures/linked-list.js'
@@ -14,6 +15,9 @@ import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { FreeConnections } from './free-connections.js'
 import { Habits } from './habits.js'
+import type { Occasion } from './opening.js'
+import { Openings } from './openings.js'
+import { Preconnect, type PreconnectListener, Preconnects } from './preconnect.js'
 
 export interface OriginPoolOptions
   extends ConnectionOptions,
@@ -70,6 +74,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #connector: Connector
   readonly #connections = new LinkedList<Connection>()
   readonly #free = new FreeConnections<Connection, Request>()
+  readonly #openings = new Openings<Connection, Request>()
+  readonly #preconnects = new Preconnects<Connection>()
   #created = 0
   #queue: Request[] = []
   #queueHead = 0
@@ -135,6 +141,22 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     return !this.#needsDrain
   }
 
+  /**
+   * Makes connections that no request waits for, besides those that there are, as far as there may be more.
+   *
+   * @param servername for TLS; `null`: the host of the URL
+   */
+  preconnect(connections: number, servername: string | null, listener: PreconnectListener): void {
+    const count = Math.min(connections, Math.max(0, this.#options.connections - this.#connections.size))
+    const call = new Preconnect(this.origin, servername, count, listener)
+    // Whoever hears of one of them may end us all.
+    for (let i = 0; i < count && !this.#isClosing; i++) {
+      const connection = this.#create(call)
+      this.#preconnects.add(connection, call)
+      connection.open(this.#connector.connectTimeout)
+    }
+  }
+
   #newRequest(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Request {
     try {
       return new Request(this.#originText, this.#protocol, options, handler, this)
@@ -147,9 +169,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   /** Ends idle connections; the others end with their last request. */
   close(): void {
     this.#isClosing = true
-    if (this.#size > 0) return
-    // One that is being made was being made for a request that is just being aborted, and which it will hear of.
-    for (const connection of this.#connections) if (connection.isOpen) connection.retire()
+    for (const connection of this.#preconnects.cancel(new ClientClosedError())) this.#giveUp(connection)
+    if (this.#size > 0) return this.#serveQueue()
+    for (const connection of this.#connections) {
+      if (connection.isOpen) connection.retire()
+      // Or else it is made for a request that is just being aborted, and which it will hear of.
+      else if (connection.awaiting === null) this.#giveUp(connection)
+    }
   }
 
   /** Fails all requests, and ends all connections at once. */
@@ -157,6 +183,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#isClosing = true
     this.#destroyedWith = error
     const queue = this.#takeQueue()
+    this.#preconnects.cancel(error)
     for (const request of queue) request.fail(error)
     for (const connection of this.#connections) {
       this.#connections.remove(connection)
@@ -204,22 +231,27 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   onUnneeded(connection: Connection): void {
     const next = this.#queue[this.#queueHead]
     const isWelcome = next !== undefined && connection.isFor(next)
-    if (isWelcome) this.#queueHead++
-    else this.#connections.remove(connection)
-    connection.reassign(isWelcome ? next : null)
+    if (isWelcome) {
+      this.#queueHead++
+      connection.reassign(next)
+    } else {
+      this.#giveUp(connection)
+    }
     this.#serveQueue()
   }
 
   onConnected(connection: Connection): void {
     if (this.#options.clientTtl > 0) connection.connectedAt = performance.now()
     this.#events.onConnect(this.origin, connection.context)
+    this.#preconnects.opened(connection)
   }
 
-  onConnectFailed(connection: Connection, error: Error, request: Request): void {
+  onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
     this.#connections.remove(connection)
-    const failed = [request]
+    this.#preconnects.failed(connection, error)
+    const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
-    if (this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
+    if (request !== null && this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
     for (const request of failed) request.fail(error)
     this.#events.onConnectionError(this.origin, connection.context, error)
     this.#serveQueue()
@@ -231,6 +263,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   onAvailable(connection: Connection): void {
     this.onFree(connection)
+    if (!this.#openings.isEmpty) this.#bindLate(connection)
     this.#serveQueue()
   }
 
@@ -330,10 +363,39 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   #open(request: Request): void {
-    const order = ++this.#created
-    const connection = new Connection(this, order, this.#transport, this.#connector, this.#options, request)
-    this.#connections.append(connection)
+    const connection = this.#create(request)
+    connection.reassign(request)
+    this.#openings.add(connection, this.#connections.size)
     connection.open(this.#connector.connectTimeout)
+  }
+
+  /**
+   * A request that waits for a connection to be made takes this one, if that can serve it now: it has waited longer than
+   * those in the queue. The other one will be a free one. As in Go's net/http (transport.go, queueForIdleConn).
+   */
+  #bindLate(connection: Connection): void {
+    // A request that was lost goes to a new connection.
+    const waiting = this.#openings.first((request) => !request.isSentAgain && connection.isReadyFor(request))
+    if (waiting === undefined) return
+    const request = waiting.awaiting!
+    if (this.#isTooOld(connection)) return connection.retire()
+    // What has arrived ends the connection, and whoever hears of that may do anything.
+    if (!connection.isFit(request) || waiting.awaiting !== request) return
+    waiting.release()
+    connection.assign(request)
+  }
+
+  #create(occasion: Occasion): Connection {
+    const order = ++this.#created
+    const connection = new Connection(this, order, this.#transport, this.#connector, this.#options, occasion)
+    this.#connections.append(connection)
+    return connection
+  }
+
+  /** Of one that is being made, and that nobody waits for. */
+  #giveUp(connection: Connection): void {
+    this.#connections.remove(connection)
+    connection.reassign(null)
   }
 
   #serveQueue(): void {

@@ -19,6 +19,12 @@ export function mayBeRepeated(request: Request): boolean {
   return request.canBeHadAgain && (request.idempotent || hasIdempotencyKey(request))
 }
 
+/** @param isUnwritten not a byte of it has left, and it was the only one */
+export function maySendAgain(request: Request, isUnwritten: boolean): boolean {
+  if (request.isSentAgain) return false
+  return mayBeRepeated(request) || (request.canBeHadAgain && isUnwritten)
+}
+
 function hasIdempotencyKey({ headers }: Request): boolean {
   for (let i = 0; i < headers.length; i += 2) if (IDEMPOTENCY_KEY.test(headers[i] as string)) return true
   return false

@@ -85,6 +85,8 @@ class StreamConnect implements Connecting, Attempt {
       // Sockets call back in the context in which they were made, which is none of this request's business.
       const returned = inRootContext(() => connect((error, socket) => this.#connected(error, socket)))
       this.#socket = returned as Partial<Socket> | null
+      // The requests that wait for it keep the process alive, and there may be none.
+      this.#socket?.unref?.()
       // A function that is async fails by its promise.
       if (returned instanceof Promise) returned.catch((error) => this.#fail(error))
     } catch (error) {

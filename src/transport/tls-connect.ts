@@ -206,6 +206,8 @@ class TlsConnect implements Connecting, Attempt, TcpConnectListener, NativeHands
         if (error !== null) this.#fail(error)
         else this.#secured()
       }) as unknown as TLSSocket
+      // As of TCP's: the requests that wait for it keep the process alive, and there may be none.
+      this.#socket.unref?.()
     } catch (error) {
       // Options that no context can be made of.
       this.#fail(error as Error)
