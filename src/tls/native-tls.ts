@@ -42,6 +42,11 @@ export class NativeTls {
     this.#context = new CurrentContext(options as SecureContextOptions)
   }
 
+  /** Why Node makes the connections of now; `null` where it need not. */
+  get whyNot(): string | null {
+    return this.#obstacle ?? whyNodesNow()
+  }
+
   /** What Node would expect of a peer now. @param identity as in {@link Expectation} */
   expectation(identity: string): Expectation {
     const { minDHSize = MIN_DH_SIZE, checkServerIdentity = tls.checkServerIdentity } = this.#options
@@ -50,7 +55,7 @@ export class NativeTls {
 
   /** The context for a connection that is made now; `null` when it is Node's to make. */
   context(): TlsContext | null {
-    if (this.#obstacle !== null || whyNodesNow() !== null) return null
+    if (this.whyNot !== null) return null
     try {
       return this.#context.get()
     } catch {

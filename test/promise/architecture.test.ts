@@ -9,6 +9,7 @@ const source = fileURLToPath(new URL('../../src/', import.meta.url))
 
 /** From top to bottom. A file may import from its own layer and from those below it that its entry names. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  cli: ['index', 'socket-pool', 'tls', 'sys'],
   index: [
     'install',
     'agent',
