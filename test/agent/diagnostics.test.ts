@@ -128,6 +128,7 @@ const scenes: [what: string, serve: (peer: RawPeer) => unknown, scene: Scene, na
       },
     },
   ],
+  ['expectContinue without a body', answering(ok()), { options: { expectContinue: true } }],
   ['an IP address as host', answering(ok()), { options: { headers: { host: '127.0.0.1' } } }],
   ['an empty host', answering(ok()), { options: { headers: { host: '' } } }],
   ['a string as body', answering(ok()), { options: { method: 'POST', body: 'string' } }],
