@@ -135,8 +135,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#size++
     const request = this.#newRequest(options, handler)
     this.#hold(request)
-    this.#place(request)
-    if (request.isWaiting) request.mayBeWithdrawn(options as WithdrawalOptions)
+    request.mayBeWithdrawn(options as WithdrawalOptions)
+    if (!request.isOver) this.#place(request)
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }

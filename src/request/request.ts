@@ -179,7 +179,7 @@ export class Request implements ExchangeControl, HeaderFields {
   }
 
   /**
-   * While the request waits for a connection its caller can withdraw it, by the means of undici's API: it fails at once
+   * Until the request is written its caller can withdraw it, by the means of undici's API: it fails at once
    * then, and its carrier is told.
    *
    * @param options those that it was made of
@@ -224,11 +224,6 @@ export class Request implements ExchangeControl, HeaderFields {
   /** It was lost with its connection, and is to be sent once more: this once. */
   sendAgain(): void {
     this.#isSentAgain = true
-  }
-
-  /** It has not been handed to an open connection yet, and is not over. */
-  get isWaiting(): boolean {
-    return !this.isOver && !this.#isStarted
   }
 
   onResponseBegin(): void {
