@@ -7,6 +7,7 @@ import { ClientClosedError, ClientDestroyedError, InvalidArgumentError, MaxOrigi
 import { type ResolvedOptions, resolvePreconnect } from './options.js'
 import type { EndReason } from './pool/connection-owner.js'
 import { OriginPool, type OriginStats, type PoolEvents } from './pool/origin-pool.js'
+import type { SpareStats } from './pool/spares.js'
 import { refuse } from './request/handler.js'
 import type { SocketPoolStats } from './socket-pool/socket-pool.js'
 import { queueMicrotask } from './sys/real-timers.js'
@@ -37,6 +38,8 @@ export interface Counters {
   readonly tls: TlsStats
   /** Requests that were sent once more, since the connection had ended that they were written to: see `retryStale`. */
   readonly sentAgain: number
+  /** Of connections that were made ahead of the requests: see `spareConnections`. */
+  readonly spares: SpareStats
 }
 
 function ofSingleConnection({ connected, pending, running, size }: OriginStats): SingleConnectionStats {
@@ -56,6 +59,7 @@ export class DispatcherCore implements PoolEvents {
   #sweepAt = SWEEP_AT
   #onIdle: (() => void)[] = []
   #sentAgain = 0
+  readonly #spares: SpareStats = { made: 0, used: 0, closedUnused: 0, failed: 0, backingOff: 0 }
 
   /** @param emitter who emits the events */
   constructor(options: ResolvedOptions, emitter: EventEmitter) {
@@ -84,6 +88,7 @@ export class DispatcherCore implements PoolEvents {
       sockets: this.#transport.sockets,
       tls: this.#transport.tls,
       sentAgain: this.#sentAgain,
+      spares: { ...this.#spares },
     }
     for (const [name, value] of Object.entries(counters)) Object.defineProperty(stats, name, { value })
     return stats as S & Counters
@@ -224,7 +229,7 @@ export class DispatcherCore implements PoolEvents {
     if (pool === undefined) {
       if (this.#pools.size >= this.#options.maxOrigins) this.#sweep()
       if (this.#pools.size >= this.#options.maxOrigins) throw new MaxOriginsReachedError()
-      pool = new OriginPool(url, this.#transport, this.#options, this)
+      pool = new OriginPool(url, this.#transport, this.#options, this, this.#spares)
       this.#pools.set(url.origin, pool)
     }
     this.#aliases.set(alias, pool)
@@ -232,8 +237,8 @@ export class DispatcherCore implements PoolEvents {
   }
 
   #sweep(): void {
-    for (const [origin, pool] of this.#pools) if (pool.isUnused) this.#pools.delete(origin)
-    for (const [alias, pool] of this.#aliases) if (pool.isUnused) this.#aliases.delete(alias)
+    for (const [origin, pool] of this.#pools) if (pool.canBeForgotten) this.#pools.delete(origin)
+    for (const [alias, pool] of this.#aliases) if (pool.canBeForgotten) this.#aliases.delete(alias)
     this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#aliases.size)
   }
 }

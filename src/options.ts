@@ -43,6 +43,15 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
    */
   connections?: number | null
   /**
+   * How many connections to each origin are kept open ahead of the requests, where the origin ends its connections behind a
+   * response: so a request does not wait for a handshake. The first is made when such an end was seen, as many more as
+   * requests find missing, up to this. They count against `connections`, and end when no request has come for
+   * `keepAliveTimeout`. 0: none.
+   *
+   * @default 0
+   */
+  spareConnections?: number
+  /**
    * How long after it was made a connection takes requests, in milliseconds. `null` or 0: without limit.
    *
    * @default null
@@ -201,6 +210,9 @@ const isIntegerFrom =
     Number.isInteger(value) && (value as number) >= minimum
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
 
+/** Of connections that are made ahead: more than there are ports to connect from. */
+const MAX_PRECONNECTED = 65_535
+
 /** What a value must be, unless it is null or undefined, and undici's words when it is not. */
 const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) => boolean, message: string]> = [
   ['maxHeaderSize', isIntegerFrom(1), 'invalid maxHeaderSize'],
@@ -245,6 +257,11 @@ const RULES: ReadonlyArray<readonly [option: string, isValid: (value: unknown) =
     "recycle must be 'dissolve', 'graceful' or 'off'",
   ],
   ['expectContinueTimeout', isIntegerFrom(0), 'expectContinueTimeout must be a positive integer or zero'],
+  [
+    'spareConnections',
+    (value) => isIntegerFrom(0)(value) && (value as number) <= MAX_PRECONNECTED,
+    'spareConnections must be a positive integer or zero',
+  ],
   ['retryStale', isBoolean, 'retryStale must be a boolean'],
   ['transport', (value) => value === 'native' || value === 'net', "transport must be 'native' or 'net'"],
   ['tlsTransport', (value) => value === 'native' || value === 'node', "tlsTransport must be 'native' or 'node'"],
@@ -272,9 +289,6 @@ export function resolveOptions(options: RecyclingAgentOptions = {}): ResolvedOpt
   }
   return { ...resolveHttp(options), ...resolveConnect(options), maxOrigins }
 }
-
-/** More than there are ports to connect from. */
-const MAX_PRECONNECTED = 65_535
 
 /** @throws InvalidArgumentError */
 export function resolvePreconnect(options: unknown): { connections: number; servername: string | null } {
@@ -323,6 +337,7 @@ function resolveHttp(options: RecyclingAgentOptions): Omit<ResolvedOptions, Conn
     maxRequestsPerClient: options.maxRequestsPerClient ?? 0,
     retryStale: options.retryStale ?? true,
     clientTtl: options.clientTtl ?? 0,
+    spareConnections: options.spareConnections ?? 0,
     strictContentLength: options.strictContentLength ?? true,
     webSocket: options.webSocket,
     eventSource: options.eventSource,

@@ -37,6 +37,8 @@ export interface ConnectionOwner<C> extends SendingRules {
   onUnneeded(connection: C): void
   /** It could not be made; `request` is the one that waited for it. */
   onConnectFailed(connection: C, error: Error, request: Request | null): void
+  /** Its origin has ended it behind a response, or each request has its own; {@link onDisconnected} follows. */
+  onEndOfOrigin(): void
   /** It can take another request, though this is not the moment to give it one. */
   onFree(connection: C): void
   /** It may take another request: {@link Connection.canTake}. */

@@ -27,6 +27,7 @@ import { type Occasion, Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Responses, type ResponsesOwner } from './responses.js'
+import { isEndOfOrigin } from './reuse.js'
 import { isEndOfPeer, mayBeRepeated, maySendAgain } from './sending-again.js'
 
 export class Connection
@@ -35,6 +36,8 @@ export class Connection
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
+  /** It is a spare (spares.ts), and no request was given to it yet; of the owner. */
+  isAhead = false
   /** Of what it was made for: in which listeners hear of the connection, as they do with undici. */
   readonly context: AsyncResource
   readonly #owner: ConnectionOwner<Connection>
@@ -80,7 +83,11 @@ export class Connection
     return this.#phase === 'open'
   }
 
-  /** Requests that were written and not answered yet. */
+  /** It is being made. */
+  get isConnecting(): boolean {
+    return this.#phase === 'connecting'
+  }
+
   get runningCount(): number {
     return this.#pipeline.runningCount
   }
@@ -156,6 +163,7 @@ export class Connection
   /** Of a connection that is being made: this request waits for it now; `null`: nobody does, and it is given up. */
   reassign(request: Request | null): void {
     if (request !== null) return this.#take(request)
+    if (this.#phase !== 'connecting') return
     this.#end(null)
     this.#opening.withdraw(new InformationalError('no request waits for this connection'))
   }
@@ -176,9 +184,9 @@ export class Connection
   }
 
   /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
-  retire(): void {
+  retire(reason: EndReason = new ClientDestroyedError()): void {
     this.#pipeline.stopWriting()
-    if (this.#pipeline.first === null) this.#close(new ClientDestroyedError(), 'self')
+    if (this.#pipeline.first === null) this.#close(reason, 'self')
   }
 
   /**
@@ -293,6 +301,7 @@ export class Connection
       return
     }
     // The descriptor goes back before the handler hears of the end, so that the next request can have it.
+    if (isEndOfOrigin(head, request, this.#options.pipelining)) this.#owner.onEndOfOrigin()
     const unsent = pipeline.takeAll()
     this.#end(pipeline.isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
     request.onEnd(trailers)
@@ -433,8 +442,7 @@ export class Connection
     const { first } = this.#pipeline
     const error = reason instanceof Error ? reason : undefined
     const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
-    const isSentAgain =
-      isRace && this.#options.retryStale && maySendAgain(first, this.#pipeline.isUnwritten(this.#wire!))
+    const isSentAgain = isRace && maySendAgain(first, this.#options, this.#pipeline.isUnwritten(this.#wire!))
     if (isRace) this.#finWatch?.onClosed()
     const requests = this.#pipeline.takeAll()
     // The FIN was read: the descriptor's lease ends in good order.

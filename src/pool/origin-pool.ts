@@ -3,14 +3,14 @@
  *
  * Invariant: a request waits in the queue only while every connection is busy and no further one may be opened.
  */
-import type { AsyncResource } from 'node:async_hooks'
-import { isIP } from 'node:net'
+import { AsyncResource } from 'node:async_hooks'
 import type { Dispatcher } from 'undici'
-import { ClientClosedError } from '../errors.js'
+import { ClientClosedError, ClientDestroyedError } from '../errors.js'
+import { inRootContext } from '../reactor/scheduler.js'
 import { Request, type RequestCarrier, type RequestTracker } from '../request/request.js'
 import type { WithdrawalOptions } from '../request/withdrawal.js'
 import { LinkedList } from '../structures/linked-list.js'
-import type { Connector, Target, Transport } from '../transport/transport.js'
+import type { Connector, Transport } from '../transport/transport.js'
 import { Connection } from './connection.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
 import { FreeConnections } from './free-connections.js'
@@ -18,17 +18,19 @@ import { Habits } from './habits.js'
 import type { Occasion } from './opening.js'
 import { Openings } from './openings.js'
 import { Preconnect, type PreconnectListener, Preconnects } from './preconnect.js'
+import { RequestQueue } from './request-queue.js'
+import { type SpareEnd, type SpareOwner, type SpareStats, Spares } from './spares.js'
+import { type TargetOptions, targetOf } from './target.js'
 
-export interface OriginPoolOptions
-  extends ConnectionOptions,
-    Omit<Target, 'protocol' | 'host' | 'hostname' | 'port' | 'attemptTimeout'> {
+export interface OriginPoolOptions extends ConnectionOptions, TargetOptions {
   /** Infinity: no limit. */
   connections: number
   /** In milliseconds since the connection was made; 0: no limit. */
   clientTtl: number
+  /** How many connections are kept open ahead of the requests where they end behind each response. */
+  spareConnections: number
   /** A body that is not as long as announced is an error, not a warning. */
   strictContentLength: boolean
-  autoSelectFamilyAttemptTimeout: number
 }
 
 /** The events of undici's dispatchers, for one origin; those of connections with the async context that is theirs. */
@@ -60,7 +62,7 @@ export interface OriginStats {
   size: number
 }
 
-export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker {
+export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker, SpareOwner {
   readonly origin: URL
   /** Of the URL, which works them out anew each time. */
   readonly #originText: string
@@ -76,15 +78,26 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #free = new FreeConnections<Connection, Request>()
   readonly #openings = new Openings<Connection, Request>()
   readonly #preconnects = new Preconnects<Connection>()
+  readonly #spares: Spares | null
+  /** Whom the peer has to prove to be: as for the last request that a connection was made for. */
+  #spareServername: string | null = null
+  /** In which listeners hear of spares: nobody's. */
+  #spareContext: AsyncResource | undefined
   #created = 0
-  #queue: Request[] = []
-  #queueHead = 0
+  readonly #queue = new RequestQueue()
   #size = 0
   #needsDrain = false
   #isClosing = false
   #destroyedWith: Error | null = null
 
-  constructor(origin: URL, transport: Transport, options: OriginPoolOptions, events: PoolEvents) {
+  /** @param spareStats counters that are shared */
+  constructor(
+    origin: URL,
+    transport: Transport,
+    options: OriginPoolOptions,
+    events: PoolEvents,
+    spareStats: SpareStats,
+  ) {
     this.origin = origin
     this.#originText = origin.origin
     this.#protocol = origin.protocol
@@ -94,11 +107,18 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#options = options
     this.#events = events
     this.#connector = transport.connectorTo(targetOf(origin, options))
+    const { scheduler, waits } = transport
+    this.#spares = options.spareConnections > 0 ? new Spares(this, options, scheduler, waits, spareStats) : null
   }
 
-  /** Nothing to do and nothing open: the pool can be forgotten. */
+  /** Nothing to do and nothing open. */
   get isUnused(): boolean {
     return this.#size === 0 && this.#connections.size === 0
+  }
+
+  /** Nor is anything to be opened. */
+  get canBeForgotten(): boolean {
+    return this.isUnused && !this.#spares?.isAwake
   }
 
   get size(): number {
@@ -109,8 +129,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     const stats: OriginStats = {
       connected: 0,
       free: 0,
-      pending: this.#queued,
-      queued: this.#queued,
+      pending: this.#queue.length,
+      queued: this.#queue.length,
       running: 0,
       size: 0,
     }
@@ -136,7 +156,10 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     const request = this.#newRequest(options, handler)
     this.#hold(request)
     request.mayBeWithdrawn(options as WithdrawalOptions)
-    if (!request.isOver) this.#place(request)
+    if (!request.isOver) {
+      this.#spares?.onRequest()
+      this.#place(request)
+    }
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
     return !this.#needsDrain
   }
@@ -169,12 +192,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   /** Ends idle connections; the others end with their last request. */
   close(): void {
     this.#isClosing = true
+    this.#spares?.stop()
     for (const connection of this.#preconnects.cancel(new ClientClosedError())) this.#giveUp(connection)
     if (this.#size > 0) return this.#serveQueue()
     for (const connection of this.#connections) {
       if (connection.isOpen) connection.retire()
-      // Or else it is made for a request that is just being aborted, and which it will hear of.
-      else if (connection.awaiting === null) this.#giveUp(connection)
+      // Else it has just ended, or is made for a request that is being aborted, and which it will hear of.
+      else if (connection.isConnecting && connection.awaiting === null) this.#giveUp(connection)
     }
   }
 
@@ -182,7 +206,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   destroy(error: Error): void {
     this.#isClosing = true
     this.#destroyedWith = error
-    const queue = this.#takeQueue()
+    this.#spares?.stop()
+    const queue = this.#queue.takeAll()
     this.#preconnects.cancel(error)
     for (const request of queue) request.fail(error)
     for (const connection of this.#connections) {
@@ -208,8 +233,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   /** It waited in the queue. */
   requestAborted(request: Request): void {
-    const index = this.#queue.indexOf(request, this.#queueHead)
-    if (index >= 0) this.#queue.splice(index, 1)
+    this.#queue.remove(request)
     this.#serveQueue()
   }
 
@@ -229,11 +253,10 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   onUnneeded(connection: Connection): void {
-    const next = this.#queue[this.#queueHead]
+    const next = this.#queue.first
     const isWelcome = next !== undefined && connection.isFor(next)
     if (isWelcome) {
-      this.#queueHead++
-      connection.reassign(next)
+      connection.reassign(this.#queue.takeFirst())
     } else {
       this.#giveUp(connection)
     }
@@ -248,6 +271,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
     this.#connections.remove(connection)
+    if (connection.isAhead) this.#spareEnded(connection, 'failed')
     this.#preconnects.failed(connection, error)
     const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
@@ -270,10 +294,55 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   onDisconnected(connection: Connection, reason: EndReason, unsent: Request[], isAfterwards = false): void {
     this.#connections.remove(connection)
     this.#free.trim(this.#connections.size)
+    if (connection.isAhead) this.#spareEnded(connection, isOfPeer(reason) ? 'closed' : 'unneeded')
+    else if (this.habits.closes) this.#spares?.onEndOfOrigin()
     this.#events.onDisconnect(this.origin, connection.context, reason, isAfterwards)
     for (const request of unsent) request.unstart(this)
-    if (unsent.length > 0) this.#queue = [...unsent, ...this.#takeQueue()]
+    this.#queue.putBefore(unsent)
     this.#serveQueue()
+  }
+
+  onEndOfOrigin(): void {
+    this.#spares?.onEndOfOrigin()
+  }
+
+  makeSpare(): boolean {
+    if (this.#isClosing || this.#queue.length > 0 || this.#connections.size >= this.#options.connections) return false
+    this.#spareContext ??= inRootContext(() => new AsyncResource('RecyclingAgentSpare', { requireManualDestroy: true }))
+    const connection = this.#create({
+      origin: this.#originText,
+      protocol: this.#protocol,
+      servername: this.#spareServername,
+      context: this.#spareContext,
+    })
+    connection.isAhead = true
+    connection.open(this.#connector.connectTimeout)
+    return true
+  }
+
+  endSpares(): void {
+    for (const connection of this.#connections) {
+      if (!connection.isAhead) continue
+      if (connection.isOpen) connection.retire('socket idle timeout')
+      else this.#giveUp(connection)
+    }
+    this.#serveQueue()
+  }
+
+  #spareEnded(connection: Connection, end: SpareEnd): void {
+    connection.isAhead = false
+    this.#spares!.onEnded(end)
+  }
+
+  /** A request goes before a spare that is still being made. @returns whether there was one */
+  #giveUpSpare(): boolean {
+    if (!this.#spares?.isAwake) return false
+    for (const connection of this.#connections) {
+      if (!connection.isAhead || connection.isOpen) continue
+      this.#giveUp(connection)
+      return true
+    }
+    return false
   }
 
   #hold(request: Request): void {
@@ -282,29 +351,14 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#transport.scheduler.hold()
   }
 
-  get #queued(): number {
-    return this.#queue.length - this.#queueHead
-  }
-
-  #takeQueue(): Request[] {
-    const queue = this.#queue.slice(this.#queueHead)
-    this.#queue = []
-    this.#queueHead = 0
-    return queue
-  }
-
   /** Which requests of the queue an error in connecting is the error of; the others get a connection of their own. */
   #takeFailing(error: Error, cause: Request): Request[] {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'UND_ERR_INFO' || code === 'UND_ERR_SOCKET') return []
-    const queue = this.#takeQueue()
     // The peer has proved to be somebody else than the one that was asked for by this name.
-    const isTheirs = ({ servername }: Request): boolean =>
-      code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause.servername
-    const count = queue.findIndex((request) => !isTheirs(request))
-    if (count === -1) return queue
-    this.#queue = queue.slice(count)
-    return queue.slice(0, count)
+    return this.#queue.takeWhile(
+      ({ servername }) => code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause.servername,
+    )
   }
 
   /**
@@ -317,7 +371,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   #place(request: Request): void {
-    if (this.#queued === 0 && this.#serve(request)) return
+    if (this.#queue.length === 0 && this.#serve(request)) return
     request.carriedBy(this)
     this.#queue.push(request)
   }
@@ -334,15 +388,15 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
       }
       if (request.isSentAgain) return this.#serveAnew(request)
       const server = this.#decide(request)
-      if (server === 'wait') return false
-      if (server === 'open') {
+      if (server === 'wait') {
+        if (!this.#giveUpSpare()) return false
+      } else if (server === 'open') {
         this.#open(request)
         return true
-      }
-      if (this.#isTooOld(server)) {
+      } else if (this.#isTooOld(server)) {
         server.retire()
       } else if (server.isFit(request)) {
-        server.assign(request)
+        this.#give(server, request)
         return true
       }
     }
@@ -355,6 +409,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #serveAnew(request: Request): boolean {
     while (this.#connections.size >= this.#options.connections) {
       const idle = this.#free.first(null)
+      if (idle === undefined && this.#giveUpSpare()) continue
       if (idle === undefined || idle.runningCount > 0) return false
       idle.retire()
     }
@@ -363,6 +418,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   #open(request: Request): void {
+    this.#spareServername = request.servername
+    this.#spares?.onMissed()
     const connection = this.#create(request)
     connection.reassign(request)
     this.#openings.add(connection, this.#connections.size)
@@ -382,6 +439,19 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     // What has arrived ends the connection, and whoever hears of that may do anything.
     if (!connection.isFit(request) || waiting.awaiting !== request) return
     waiting.release()
+    if (this.#spares?.isAwake) {
+      waiting.isAhead = true
+      this.#spares.onLeft()
+    }
+    this.#give(connection, request)
+  }
+
+  /** @param connection that can take it */
+  #give(connection: Connection, request: Request): void {
+    if (connection.isAhead) {
+      connection.isAhead = false
+      this.#spares!.onTaken()
+    }
     connection.assign(request)
   }
 
@@ -395,21 +465,21 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   /** Of one that is being made, and that nobody waits for. */
   #giveUp(connection: Connection): void {
     this.#connections.remove(connection)
+    if (connection.isAhead) this.#spareEnded(connection, 'unneeded')
     connection.reassign(null)
   }
 
   #serveQueue(): void {
-    while (this.#queued > 0 && this.#decide(null) !== 'wait') {
+    while (this.#queue.length > 0 && this.#decide(null) !== 'wait') {
       // Taken out first: serving it may call back here.
-      const request = this.#queue[this.#queueHead++]!
-      if (this.#queueHead > 256 && this.#queueHead * 2 > this.#queue.length) this.#queue = this.#takeQueue()
+      const request = this.#queue.takeFirst()
       if (!this.#serve(request)) {
-        this.#queue = [request, ...this.#takeQueue()]
+        this.#queue.putBefore([request])
         request.carriedBy(this)
         return
       }
     }
-    if (!this.#needsDrain || this.#isClosing || this.#queued > 0 || this.#decide(null) === 'wait') return
+    if (!this.#needsDrain || this.#isClosing || this.#queue.length > 0 || this.#decide(null) === 'wait') return
     this.#needsDrain = false
     this.#events.onDrain(this.origin)
   }
@@ -420,22 +490,5 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 }
 
-function targetOf(origin: URL, options: OriginPoolOptions): Target {
-  const { protocol, host, port } = origin
-  const hostname = origin.hostname.startsWith('[') ? origin.hostname.slice(1, -1) : origin.hostname
-  return {
-    protocol,
-    host,
-    hostname,
-    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
-    socketPath: options.socketPath,
-    localAddress: options.localAddress,
-    localPort: options.localPort,
-    family: isIP(hostname) || options.family,
-    hints: options.hints,
-    lookup: options.lookup,
-    autoSelectFamily: options.autoSelectFamily,
-    attemptTimeout: options.autoSelectFamilyAttemptTimeout,
-    connectTimeout: options.connectTimeout,
-  }
-}
+/** The peer has ended a connection, or broken the rules on it. */
+const isOfPeer = (reason: EndReason): boolean => reason instanceof Error && !(reason instanceof ClientDestroyedError)

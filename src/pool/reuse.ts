@@ -26,6 +26,11 @@ export function closesBefore(
   return pipelining === 0 || isLast || (reset ?? (method === 'HEAD' || wantsTunnel))
 }
 
+/** Whether a connection ends behind this response because its origin ends them, or because each request has its own. */
+export function isEndOfOrigin(head: ResponseHead, request: RequestFacts, pipelining: number): boolean {
+  return pipelining === 0 || !(head.shouldKeepAlive || closesBefore(request, pipelining, false))
+}
+
 /** Whether no request follows on the connection, though this one did not say so: it has a body where none is expected. */
 export function closesAfterBody({ method, reset }: RequestFacts): boolean {
   return reset !== false && !expectsPayload(method)

@@ -20,8 +20,8 @@ export function mayBeRepeated(request: Request): boolean {
 }
 
 /** @param isUnwritten not a byte of it has left, and it was the only one */
-export function maySendAgain(request: Request, isUnwritten: boolean): boolean {
-  if (request.isSentAgain) return false
+export function maySendAgain(request: Request, { retryStale }: { retryStale: boolean }, isUnwritten: boolean): boolean {
+  if (!retryStale || request.isSentAgain) return false
   return mayBeRepeated(request) || (request.canBeHadAgain && isUnwritten)
 }
 

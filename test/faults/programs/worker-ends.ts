@@ -41,6 +41,8 @@ async function work({ kind, ending, origin, secure }: Order): Promise<void> {
   const { RecyclingAgent } = await import('../../../src/index.js')
   const agent = new RecyclingAgent({
     keepAliveTimeout: 60_000,
+    // While it ends, some are being made.
+    spareConnections: 2,
     connect: { ca: secure.ca },
     ...(kind === 'net' && { transport: 'net' }),
     ...(kind === 'lent' && { tlsTransport: 'node' }),
