@@ -24,6 +24,7 @@ const usage = `Usage: npm run demo -- [options] [dispatcher...]
                     (recycling-agent undici-agent)
   --seconds=S       length of the load on each (4)
   --concurrency=N   requests in flight (32)
+  --patience=N      on a slow machine: how many times the usual time anything may take (1)
   --help
 `
 
@@ -41,18 +42,18 @@ const usage = `Usage: npm run demo -- [options] [dispatcher...]
  * Runs the load through one dispatcher, with processes of its own.
  *
  * @param {string} dispatcher
- * @param {{ seconds: number, concurrency: number }} options
+ * @param {{ seconds: number, concurrency: number, patience: number }} options
  * @returns {Promise<Sample>} the state right after the last response
  */
-async function runArm(dispatcher, { seconds, concurrency }) {
-  const upstream = startChild('upstream.mjs')
-  const proxy = startChild('proxy.mjs')
+async function runArm(dispatcher, { seconds, concurrency, patience }) {
+  const upstream = startChild('upstream.mjs', patience)
+  const proxy = startChild('proxy.mjs', patience)
   const live = createLive(dispatcher, seconds)
   try {
     const { port } = await upstream.ask({ order: 'listen' })
     const { origin } = await proxy.ask({ order: 'listen', dispatcher, upstream: `http://127.0.0.1:${port}` })
     const before = await proxy.ask({ order: 'stats' })
-    const load = runLoad(origin, seconds, concurrency)
+    const load = runLoad(origin, seconds, concurrency, patience)
 
     const sample = async () => {
       const timeWait = await countTimeWait(port)
@@ -85,6 +86,7 @@ function parseOptions() {
     options: {
       seconds: { type: 'string', default: '4' },
       concurrency: { type: 'string', default: '32' },
+      patience: { type: 'string', default: '1' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -92,17 +94,19 @@ function parseOptions() {
   if (unknown !== undefined) throw new Error(`no dispatcher '${unknown}'\n\n${usage}`)
   const seconds = Number(values.seconds)
   const concurrency = Number(values.concurrency)
+  const patience = Number(values.patience)
   if (!(seconds > 0)) throw new Error('--seconds takes a positive number')
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new Error('--concurrency takes a positive integer')
+  if (!(patience > 0)) throw new Error('--patience takes a positive number')
   const names = positionals.length > 0 ? positionals : ['recycling-agent', 'undici-agent']
-  return { help: values.help, names, seconds, concurrency }
+  return { help: values.help, names, seconds, concurrency, patience }
 }
 
 async function demo() {
   const { help, names, ...options } = parseOptions()
   if (help) return console.log(usage)
-  const { seconds, concurrency } = options
-  const limitMs = Math.max(watchdogMs, names.length * seconds * 2000)
+  const { seconds, concurrency, patience } = options
+  const limitMs = Math.max(patience * watchdogMs, names.length * seconds * 2000)
   setTimeout(() => fail(new Error(`not finished after ${limitMs / 1000} s`)), limitMs).unref()
   console.log(`${concurrency} concurrent requests for ${seconds} s through a reverse proxy; the upstream closes each`)
   console.log('connection after its response.\n')

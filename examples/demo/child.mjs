@@ -15,15 +15,17 @@ const answerTimeoutMs = 5_000
 
 /**
  * @param {string} module relative to this directory
+ * @param {number} patience how many times the usual time an answer may take
  * @returns {Child}
  */
-export function startChild(module) {
+export function startChild(module, patience) {
+  const limitMs = patience * answerTimeoutMs
   const child = fork(fileURLToPath(new URL(module, import.meta.url)))
   const exited = new Promise((resolve) => child.once('exit', resolve))
   return {
     ask(order) {
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => settle(() => reject(new Error(`${module}: no answer`))), answerTimeoutMs)
+        const timer = setTimeout(() => settle(() => reject(new Error(`${module}: no answer`))), limitMs)
         /** @type {(code: number | null, signal: string | null) => void} */
         const onExit = (code, signal) => settle(() => reject(new Error(`${module} ended: ${signal ?? code}`)))
         /** @type {(answer: any) => void} */

@@ -22,10 +22,12 @@ const timeoutMs = 5_000
  * @param {string} origin
  * @param {number} seconds
  * @param {number} concurrency
+ * @param {number} patience how many times the usual time a response may take
  * @returns {Load}
  */
-export function runLoad(origin, seconds, concurrency) {
-  const pool = new Pool(origin, { connections: concurrency, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
+export function runLoad(origin, seconds, concurrency, patience) {
+  const limitMs = patience * timeoutMs
+  const pool = new Pool(origin, { connections: concurrency, headersTimeout: limitMs, bodyTimeout: limitMs })
   const startMs = performance.now()
   const deadlineMs = startMs + seconds * 1000
   let endMs = 0
