@@ -5,7 +5,7 @@
 import { baselineName, clientNamed, isMeasuredWith } from '../clients/index.mjs'
 import { bulkBytes, loadNamed } from '../loads.mjs'
 import { comparedLoads } from '../published-set.mjs'
-import { comparison, judge, summaryIn } from './judge.mjs'
+import { comparison, isTargetOf, judge, summaryIn } from './judge.mjs'
 import { labelOf } from './labels.mjs'
 import { grouped } from './table.mjs'
 import { targets } from './target-list.mjs'
@@ -135,12 +135,16 @@ function splitTable({ all }) {
 }
 
 /** @param {Published} published */
-function targetTable({ main }) {
-  const rows = targets.map((target) => {
-    const { measured, verdict } = judge(main, target)
-    return [target.load, comparison(target, labelOf(target.than)), `${target.factor}x`, measured, verdict]
+function targetTable({ main, all }) {
+  const rows = targets.flatMap((target) => {
+    const ofTarget = target.nodeMajors === undefined ? [main] : all.filter((results) => isTargetOf(results, target))
+    return ofTarget.map((results) => {
+      const { measured, verdict } = judge(results, target)
+      const node = `${results.environment.node?.slice(1)}`
+      return [target.load, node, comparison(target, labelOf(target.than)), `${target.factor}x`, measured, verdict]
+    })
   })
-  return table([['load', 'comparison', 'target', 'measured', ''], ...rows], 2)
+  return table([['load', 'Node.js', 'comparison', 'target', 'measured', ''], ...rows], 3)
 }
 
 /**
