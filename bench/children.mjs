@@ -6,10 +6,11 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 /** How long an answer may take; a client that hangs must not stop the benchmark. */
-const answerTimeoutMs = 30_000
+const answerTimeoutMs = 60_000
 
 /**
  * @typedef {object} Child
+ * @property {number | undefined} pid
  * @property {(order?: object) => Promise<any>} ask resolves with the child's next message
  * @property {() => Promise<void>} end resolves when the process is gone
  */
@@ -25,6 +26,7 @@ export function startChild(module, args = [], execPath = process.execPath) {
   const child = fork(path, args, { execPath })
   const exited = new Promise((resolve) => child.once('exit', resolve))
   return {
+    pid: child.pid,
     ask: (order) => nextMessage(child, order),
     async end() {
       if (child.connected) child.disconnect()

@@ -5,7 +5,7 @@
  */
 
 import { clientNamed } from './clients/index.mjs'
-import { loadNamed } from './loads.mjs'
+import { loadNamed, originsInTurn } from './loads.mjs'
 import { runRound } from './measure.mjs'
 
 /**
@@ -17,7 +17,7 @@ import { runRound } from './measure.mjs'
 const runInSeconds = 0.05
 
 const client = clientNamed(process.argv[2] ?? '')
-/** @type {{ load: import('./loads.mjs').Load, origin: string, client: import('./clients/index.mjs').OpenClient } | undefined} */
+/** @type {{ load: import('./loads.mjs').Load, nextOrigin: () => string, client: import('./clients/index.mjs').OpenClient } | undefined} */
 let open
 
 /**
@@ -28,7 +28,7 @@ async function obey(order) {
   if (order.type === 'open') {
     const load = loadNamed(order.load)
     if (client.open === undefined) throw new Error(`${client.name} is no JavaScript client`)
-    open = { load, origin: order.origin, client: await client.open(order.origin, load) }
+    open = { load, nextOrigin: originsInTurn(load, order.origin), client: await client.open(order.origin, load) }
     return
   }
   if (open === undefined) throw new Error('no load is open')
@@ -38,8 +38,9 @@ async function obey(order) {
     await client.close()
     return
   }
-  await runRound(open.client.send, open.origin, open.load, runInSeconds)
-  return await runRound(open.client.send, open.origin, open.load, order.seconds)
+  const { send } = open.client
+  await runRound(send, open.nextOrigin, open.load, runInSeconds)
+  return await runRound(send, open.nextOrigin, open.load, order.seconds)
 }
 
 process.on('message', (/** @type {Order} */ order) => {

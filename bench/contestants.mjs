@@ -3,13 +3,13 @@
  */
 
 import { startChild } from './children.mjs'
-import { runWrk } from './wrk.mjs'
 
 /**
  * @typedef {import('./loads.mjs').Load} Load
  *
  * @typedef {object} Contestant
  * @property {import('./clients/index.mjs').Client} client
+ * @property {number=} pid of its process, absent where each round has one of its own
  * @property {(load: Load, origin: string) => Promise<void>} open
  * @property {(seconds: number) => Promise<import('./measure.mjs').Round>} round
  * @property {() => Promise<void>} close
@@ -22,7 +22,8 @@ import { runWrk } from './wrk.mjs'
  * @returns {Contestant}
  */
 export function startContestant(client, nodePath) {
-  return client.open === undefined ? programContestant(client) : processContestant(client, nodePath)
+  const { run } = client
+  return run === undefined ? processContestant(client, nodePath) : programContestant(client, run)
 }
 
 /**
@@ -40,6 +41,7 @@ function processContestant(client, nodePath) {
   }
   return {
     client,
+    ...(child.pid !== undefined && { pid: child.pid }),
     open: (load, origin) => ask({ type: 'open', load: load.name, origin }),
     round: (seconds) => ask({ type: 'round', seconds }),
     close: () => ask({ type: 'close' }),
@@ -49,9 +51,10 @@ function processContestant(client, nodePath) {
 
 /**
  * @param {import('./clients/index.mjs').Client} client
+ * @param {import('./clients/index.mjs').RunProgram} run
  * @returns {Contestant}
  */
-function programContestant(client) {
+function programContestant(client, run) {
   /** @type {{ load: Load, origin: string } | undefined} */
   let open
   return {
@@ -61,7 +64,7 @@ function programContestant(client) {
     },
     round: (seconds) => {
       if (open === undefined) throw new Error('no load is open')
-      return runWrk(open.origin, open.load, seconds)
+      return run(open.origin, open.load, seconds)
     },
     close: async () => {},
     end: async () => {},

@@ -1,7 +1,8 @@
 /*
  * What is asked of every client: each load is one kind of request against one kind of upstream.
  *
- * Small loads answer "what does a request cost", bulk loads "what does a byte cost".
+ * Small loads answer "what does a request cost", bulk loads "what does a byte cost", and loads over a link with a delay
+ * "how long does a request take".
  */
 
 import { Readable } from 'node:stream'
@@ -16,7 +17,9 @@ export const bulkBytes = 100_000_000
 const chunkBytes = 65_536
 
 /**
- * @typedef {'closing' | 'named' | 'secure' | 'secure12' | 'keepalive' | 'secure-keepalive' | 'sink' | 'secure-sink'} UpstreamName
+ * @typedef {'closing' | 'secure' | 'keepalive' | 'secure-keepalive'} DelayedName upstreams that have a link with a delay
+ *
+ * @typedef {DelayedName | `delayed-${DelayedName}` | 'named' | 'origins' | 'secure12' | 'sink' | 'secure-sink'} UpstreamName
  *
  * @typedef {object} Load
  * @property {string} name as in `--loads`
@@ -27,6 +30,8 @@ const chunkBytes = 65_536
  * @property {number} concurrency requests in flight at any time
  * @property {number} responseBytes the expected length of the response body
  * @property {boolean} bulk whether bytes per second matter rather than requests per second
+ * @property {boolean=} isPinned whether clients and server share one core
+ * @property {number=} originCount how many origins are asked in turn; one if left out
  * @property {(() => Buffer | Readable)=} createBody makes the request body, once per request
  */
 
@@ -39,7 +44,10 @@ const connections = {
 }
 
 /** @param {UpstreamName} upstream */
-export const isSecure = (upstream) => upstream.startsWith('secure')
+export const isSecure = (upstream) => upstream.includes('secure')
+
+/** Whether there is a link with a delay in between: then it is measured how long requests take. @param {Load} load */
+export const isDelayed = ({ upstream }) => upstream.startsWith('delayed-')
 
 /** Whether the upstream keeps connections open. @param {UpstreamName} upstream */
 export const isKeptAlive = (upstream) => upstream.endsWith('keepalive') || upstream.endsWith('sink')
@@ -62,6 +70,33 @@ function small(upstream, concurrency) {
     bulk: false,
   }
 }
+
+/** As many at a time as a link of this delay is used by in practice. */
+const delayedConcurrency = 8
+
+/**
+ * @param {DelayedName} upstream
+ * @returns {Load}
+ */
+function delayed(upstream) {
+  return {
+    ...small(upstream, delayedConcurrency),
+    name: `delayed-${upstream}`,
+    title: `${connections[upstream]}, a round trip of 20 ms, ${delayedConcurrency} concurrent`,
+    upstream: `delayed-${upstream}`,
+  }
+}
+
+/**
+ * @param {Load} load
+ * @returns {Load}
+ */
+function pinned(load) {
+  const title = load.title.replace(', ', ', client and server on one core, ')
+  return { ...load, name: `${load.name}-pinned`, title, isPinned: true }
+}
+
+const originCount = 5_000
 
 /** @type {Buffer | undefined} */
 let bulkBuffer
@@ -129,7 +164,39 @@ export const loads = [
   upload,
   { ...upload, name: 'upload-stream', title: '100 MB upload from a stream, chunked', createBody: createBulkStream },
   { ...upload, name: 'secure-upload', title: '100 MB upload from a Buffer over https', upstream: 'secure-sink' },
+  pinned(small('keepalive', 1)),
+  pinned(small('secure-keepalive', 1)),
+  small('closing', 1000),
+  small('closing', 5000),
+  small('keepalive', 1000),
+  small('keepalive', 5000),
+  {
+    ...small('closing', 64),
+    name: 'origins-5000',
+    title: `connection per request, 5,000 origins in turn, 64 concurrent, ${helloBody.length}-byte body`,
+    upstream: 'origins',
+    originCount,
+  },
+  delayed('closing'),
+  delayed('keepalive'),
+  delayed('secure'),
+  delayed('secure-keepalive'),
 ]
+
+/**
+ * @param {Load} load
+ * @param {string} origin of its upstream
+ * @returns {() => string} gives the origin of the next request
+ */
+export function originsInTurn({ originCount = 1 }, origin) {
+  if (originCount === 1) return () => origin
+  // All of 127.0.0.0/8 is this machine.
+  const origins = Array.from({ length: originCount }, (_, i) =>
+    origin.replace('127.0.0.1', `127.1.${i >> 8}.${i & 255}`),
+  )
+  let turn = 0
+  return () => origins[turn++ % originCount] ?? origin
+}
 
 /**
  * @param {string} name

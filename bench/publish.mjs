@@ -1,7 +1,9 @@
 /*
  * `npm run bench:publish`: measures what is published, into bench/published/, then writes the documents from it.
  *
- *     npm run bench:publish -- [--rounds=7] [--seconds=0.6]
+ *     npm run bench:publish -- [--rounds=7] [--seconds=0.6] [--estimate]
+ *
+ * It says how long that is going to take, and with --estimate no more.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -12,7 +14,11 @@ import { publishedDirectory } from './published.mjs'
 import { publishedRuns } from './published-set.mjs'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '7' }, seconds: { type: 'string', default: '0.6' } },
+  options: {
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '0.6' },
+    estimate: { type: 'boolean', default: false },
+  },
 })
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -24,8 +30,19 @@ function run(script, args) {
   if (status !== 0) process.exit(status ?? 1)
 }
 
+/** @param {number} seconds */
+const minutes = (seconds) => `${Math.max(1, Math.round(seconds / 60))} min`
+
+const runs = publishedRuns({ rounds: Number(values.rounds), seconds: Number(values.seconds) })
+const estimate = runs.reduce((sum, run) => sum + run.seconds, 0)
+console.log(`${runs.length} runs, about ${minutes(estimate)} in all:`)
+for (const { file, seconds, args } of runs) console.log(`  ${file}: about ${minutes(seconds)}, ${args[1]}`)
+if (values.estimate) process.exit()
+
 const startMs = performance.now()
-for (const { file, args } of publishedRuns({ rounds: Number(values.rounds), seconds: Number(values.seconds) })) {
+for (const [i, { file, args }] of runs.entries()) {
+  const left = runs.slice(i).reduce((sum, run) => sum + run.seconds, 0)
+  console.log(`\n${file}, run ${i + 1} of ${runs.length}; about ${minutes(left)} left`)
   // Relative, since the results say by which command they were made.
   run('run.mjs', [...args, `--json=${relative(root, join(publishedDirectory, file))}`])
 }

@@ -2,6 +2,9 @@
  * What is published: which runs, on which Node.js, and what of them. `publish.mjs` measures it, `charts.mjs` shows it.
  */
 
+import { clientNamed, isEntrant } from './clients/index.mjs'
+import { loadNamed } from './loads.mjs'
+
 /** The run that the tables and the charts of the loads are of. */
 export const mainNodeMajor = 20
 
@@ -14,6 +17,27 @@ export const chartedLoads = ['closing-64', 'keepalive-64', 'keepalive-1', 'closi
 /** Loads by which Node.js versions are compared. */
 export const comparedLoads = ['closing-64', 'keepalive-64', 'secure-64']
 
+/** How long requests take over a link with a delay; these have a table and a chart of their own. */
+export const latencyLoads = ['delayed-closing', 'delayed-keepalive', 'delayed-secure', 'delayed-secure-keepalive']
+
+const bulkLoads = ['download', 'upload', 'upload-stream', 'secure-download', 'secure-upload']
+const secureLoads = ['secure12-64', 'secure-keepalive-64', 'secure-keepalive-1']
+const pinnedLoads = ['keepalive-1-pinned', 'secure-keepalive-1-pinned']
+const scaleLoads = ['closing-1000', 'closing-5000', 'keepalive-1000', 'keepalive-5000', 'origins-5000']
+
+/** Loads with a table of their own, in their order. */
+export const tabledLoads = [
+  ...chartedLoads,
+  'closing-name',
+  ...secureLoads,
+  ...pinnedLoads,
+  ...scaleLoads,
+  ...bulkLoads,
+]
+
+/** Loads with targets on the other Node.js versions, too. */
+const otherLoads = [...comparedLoads, 'secure12-64', 'secure-keepalive-64']
+
 /** Ours, in three arms: all of it, without recycling, and without descriptors of our own. */
 export const arms = ['recycling', 'recycling-off', 'recycling-net']
 
@@ -25,16 +49,32 @@ const chartedClients = [
   'recycling-fetch',
   'undici-fetch',
   'wrk',
+  's-time',
 ]
 const bulkClients = ['recycling', 'undici-agent', 'undici-pool', 'node-http']
+const nameClients = ['recycling', 'recycling-address', 'undici-agent', 'undici-pool', 'node-http']
+const secureClients = ['recycling', 'recycling-node-tls', 'undici-agent', 'undici-pool', 'node-http', 's-time']
+const pinnedClients = [...bulkClients, 'wrk']
+
+/** Of the loads over a link with a delay. */
+export const latencyClients = ['recycling', 'recycling-spare', 'undici-agent', 'node-http']
 
 /** @param {number} major */
 const fileOf = (major) => `node-${major}.json`
+
+/** What a round takes besides its seconds: the run-in, and of either the requests in flight at its end. */
+const runInSeconds = 0.05
+const inFlightSeconds = 2 * 300e-6
+/** Programs take whole seconds. */
+const programSeconds = 1.5
+/** What a run takes besides its rounds. */
+const startSeconds = 4
 
 /**
  * @typedef {object} Run
  * @property {string} file in bench/published/
  * @property {string[]} args of run.mjs
+ * @property {number} seconds that it is going to take, as an estimate
  */
 
 /**
@@ -49,19 +89,49 @@ export function publishedRuns({ rounds, seconds }) {
    * @param {readonly string[]} clients
    * @param {number} share of the rounds
    */
-  const run = (major, file, loads, clients, share) => ({
-    file,
-    args: [
-      `--node=${major}`,
-      `--loads=${loads.join(',')}`,
-      `--clients=${clients.join(',')}`,
-      `--rounds=${Math.max(1, Math.ceil(rounds * share))}`,
-      `--seconds=${seconds}`,
-    ],
-  })
+  const run = (major, file, loads, clients, share = 1) => {
+    const count = Math.max(1, Math.ceil(rounds * share))
+    return {
+      file,
+      args: [
+        `--node=${major}`,
+        `--loads=${loads.join(',')}`,
+        `--clients=${clients.join(',')}`,
+        `--rounds=${count}`,
+        `--seconds=${seconds}`,
+      ],
+      seconds: estimatedSeconds(loads, clients, count, seconds),
+    }
+  }
   return [
-    run(mainNodeMajor, fileOf(mainNodeMajor), chartedLoads, chartedClients, 1),
-    run(mainNodeMajor, 'bulk.json', ['download', 'upload', 'upload-stream'], bulkClients, 1),
-    ...otherNodeMajors.map((major) => run(major, fileOf(major), comparedLoads, comparedClients, 0.6)),
+    run(mainNodeMajor, fileOf(mainNodeMajor), chartedLoads, chartedClients),
+    run(mainNodeMajor, 'name.json', ['closing-name'], nameClients),
+    run(mainNodeMajor, 'secure.json', secureLoads, secureClients),
+    run(mainNodeMajor, 'pinned.json', pinnedLoads, pinnedClients),
+    run(mainNodeMajor, 'scale.json', scaleLoads, bulkClients),
+    run(mainNodeMajor, 'latency.json', latencyLoads, latencyClients),
+    run(mainNodeMajor, 'bulk.json', bulkLoads, bulkClients),
+    ...otherNodeMajors.map((major) => run(major, fileOf(major), otherLoads, comparedClients, 0.6)),
   ]
+}
+
+/**
+ * One round of each client in each load, and one to warm up, `rounds` times.
+ *
+ * @param {readonly string[]} loads
+ * @param {readonly string[]} clients
+ * @param {number} rounds
+ * @param {number} seconds
+ */
+function estimatedSeconds(loads, clients, rounds, seconds) {
+  let sum = startSeconds
+  for (const load of loads.map(loadNamed)) {
+    for (const client of clients.map(clientNamed)) {
+      if (!isEntrant(client, load, true)) continue
+      const jsSeconds = seconds + runInSeconds + load.concurrency * inFlightSeconds
+      const roundSeconds = client.run === undefined ? jsSeconds : Math.max(seconds, programSeconds)
+      sum += (rounds + 1) * roundSeconds
+    }
+  }
+  return sum
 }

@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nodeMajorOf as majorOf } from './report/judge.mjs'
 import { readResults } from './results.mjs'
 
 /** @typedef {import('./results.mjs').Results} Results */
@@ -45,9 +46,6 @@ async function publishedPaths() {
     .toSorted()
     .map((file) => join(publishedDirectory, file))
 }
-
-/** @param {Results} results */
-const majorOf = ({ environment }) => Number.parseInt(environment.node?.slice(1) ?? '', 10)
 
 /** @param {string=} a @param {string=} b */
 const compare = (a = '', b = '') => (a < b ? -1 : Number(a > b))

@@ -2,8 +2,10 @@
  * `npm run bench`: client CPU time per request, and requests per second, of RecyclingAgent and its peers in one run.
  */
 
+import { onOneCore } from './affinity.mjs'
+import { reasonToSkip } from './availability.mjs'
 import { startChild } from './children.mjs'
-import { isMeasuredWith } from './clients/index.mjs'
+import { isEntrant } from './clients/index.mjs'
 import { runContest } from './contest.mjs'
 import { startContestant } from './contestants.mjs'
 import { parseOptions, usage } from './options.mjs'
@@ -11,6 +13,7 @@ import { createProgress } from './progress.mjs'
 import { describeEnvironment } from './report/environment.mjs'
 import { loadTable } from './report/table.mjs'
 import { writeResults } from './results.mjs'
+import { findOpenssl } from './s-time.mjs'
 import { findWrk } from './wrk.mjs'
 
 /**
@@ -23,14 +26,16 @@ async function bench(options, signal) {
   let contestants = []
   try {
     /** @type {import('./upstream/process.mjs').Upstreams} */
-    const { server, origins } = await upstream.ask()
-    const wrk = await findWrk()
-    const clients = options.clients.filter(({ name }) => name !== 'wrk' || wrk !== undefined)
+    const { server, pid, origins } = await upstream.ask()
+    const [wrk, openssl] = await Promise.all([findWrk(), findOpenssl()])
+    /** @type {Record<string, string | undefined>} */
+    const programs = { wrk, 's-time': openssl }
+    const clients = options.clients.filter(({ name }) => !(name in programs) || programs[name] !== undefined)
     contestants = clients.map((client) => startContestant(client, options.nodePath))
-    const environment = describeEnvironment({ server, wrk, nodePath: options.nodePath })
+    const environment = describeEnvironment({ server, wrk, openssl, nodePath: options.nodePath })
     for (const [key, value] of Object.entries(environment)) console.log(`${key}: ${value}`)
     console.log()
-    const loads = await runLoads(contestants, origins, options, signal)
+    const loads = await runLoads(contestants, { pid, origins }, options, signal)
     const { rounds, seconds } = options
     const path = await writeResults({ environment, options: { rounds, seconds }, loads }, options.json)
     console.log(`ratio: the client's median to that of RecyclingAgent.dispatch\nresults: ${path}`)
@@ -41,13 +46,20 @@ async function bench(options, signal) {
 
 /**
  * @param {import('./contestants.mjs').Contestant[]} contestants
- * @param {Record<import('./loads.mjs').UpstreamName, string>} origins
+ * @param {Pick<import('./upstream/process.mjs').Upstreams, 'pid' | 'origins'>} upstream
  * @param {import('./options.mjs').Options} options
  * @param {AbortSignal} signal
  */
-async function runLoads(contestants, origins, options, signal) {
+async function runLoads(contestants, { pid, origins }, options, signal) {
   const { loads, rounds, seconds, explicitClients } = options
-  const contests = loads.map((load) => ({ load, entrants: contestants.filter(isEntrant(load, explicitClients)) }))
+  const contests = loads.flatMap((load) => {
+    const reason = reasonToSkip(load)
+    if (reason === undefined) {
+      return [{ load, entrants: contestants.filter(({ client }) => isEntrant(client, load, explicitClients)) }]
+    }
+    console.log(`${load.name}: skipped: ${reason}\n`)
+    return []
+  })
   const totalRounds = contests.reduce((sum, { entrants }) => sum + entrants.length * (rounds + 1), 0)
   const progress = createProgress(totalRounds)
   const results = []
@@ -57,7 +69,9 @@ async function runLoads(contestants, origins, options, signal) {
       // Later loads share most of their code with the first.
       const warmUpSeconds = results.length === 0 ? options.warmUpSeconds : seconds
       const contestOptions = { rounds, seconds, warmUpSeconds, onRound, signal }
-      const result = await runContest(entrants, load, origins[load.upstream], contestOptions)
+      const contest = () => runContest(entrants, load, origins[load.upstream], contestOptions)
+      const pids = [pid, ...entrants.flatMap((entrant) => entrant.pid ?? [])]
+      const result = await (load.isPinned ? onOneCore(pids, contest) : contest())
       progress.clear()
       console.log(loadTable(result))
       results.push(result)
@@ -66,15 +80,6 @@ async function runLoads(contestants, origins, options, signal) {
     progress.clear()
   }
   return results
-}
-
-/**
- * @param {import('./loads.mjs').Load} load
- * @param {boolean} explicitClients
- * @returns {(contestant: import('./contestants.mjs').Contestant) => boolean}
- */
-function isEntrant(load, explicitClients) {
-  return ({ client }) => isMeasuredWith(client, load) || (explicitClients && client.open !== undefined)
 }
 
 const interrupted = new AbortController()

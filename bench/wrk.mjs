@@ -4,6 +4,7 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { pinnedCore } from './affinity.mjs'
 
 const run = promisify(execFile)
 
@@ -25,7 +26,8 @@ export async function findWrk() {
  */
 export async function runWrk(origin, load, seconds) {
   const duration = `${Math.max(minimumSeconds, Math.round(seconds))}s`
-  const script = 'TIMEFORMAT="%U %S"; time wrk -t1 "-c$0" "-d$1" "$2"'
+  const pin = load.isPinned ? `taskset -c ${pinnedCore} ` : ''
+  const script = `TIMEFORMAT="%U %S"; time ${pin}wrk -t1 "-c$0" "-d$1" "$2"`
   const { stdout, stderr } = await run('bash', ['-c', script, String(load.concurrency), duration, origin + load.path])
   const [, requests, elapsed, unit] = /(\d+) requests in ([\d.]+)(ms|s)/.exec(stdout) ?? []
   const [user, system] = stderr.trim().split(/\s+/).slice(-2).map(Number)

@@ -5,7 +5,9 @@
  * concurrent requests undici's Pool works best, so it has them, and undici's Agent is measured without and with.
  */
 
-import { isKeptAlive, isSecure } from '../loads.mjs'
+import { isDelayed, isKeptAlive, isSecure } from '../loads.mjs'
+import { runSTime } from '../s-time.mjs'
+import { runWrk } from '../wrk.mjs'
 import { sendByDispatch, sendByLegacyDispatch } from './dispatch.mjs'
 import { createAgent, createPool, createRecyclingAgent } from './dispatchers.mjs'
 import { openNodeHttp } from './node-http.mjs'
@@ -19,11 +21,16 @@ import { sendByFetch, sendByRequest } from './promises.mjs'
  * @property {Send} send
  * @property {() => Promise<void>} close
  *
+ * @typedef {(origin: string, load: Load, seconds: number) => Promise<import('../measure.mjs').Round>} RunProgram
+ *
  * @typedef {object} Client
  * @property {string} name
  * @property {string} title
- * @property {'all' | 'closing' | 'named' | 'secure' | 'small'} loads which loads it is measured with unless `--clients` names it
- * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program of its own
+ * @property {'all' | 'closing' | 'named' | 'secure' | 'small' | 'delayed'} loads which it is measured with unless
+ *   `--clients` names it
+ * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program
+ * @property {RunProgram=} run one round of a program, which is no JavaScript
+ * @property {((load: Load) => boolean)=} can whether it is able to take a load at all; any if absent
  */
 
 /** The client that all ratios refer to. */
@@ -54,6 +61,9 @@ const byAddress = (send) => (origin, load, done) => send(origin.replace('localho
 
 /** Of loads whose upstream closes each connection. @param {Load} load */
 const isClosing = ({ upstream }) => !isKeptAlive(upstream)
+
+/** Of loads with requests to one origin only. @param {Load} load */
+const hasOneOrigin = ({ originCount = 1 }) => originCount === 1
 
 /** @type {readonly Client[]} */
 export const clients = [
@@ -91,6 +101,12 @@ export const clients = [
     open: onDispatcher(() => createRecyclingAgent({ transport: 'net' }), sendByDispatch),
   },
   {
+    name: 'recycling-spare',
+    title: '  spareConnections: 8',
+    loads: 'delayed',
+    open: onDispatcher(() => createRecyclingAgent({ spareConnections: 8 }), sendByDispatch),
+  },
+  {
     name: 'recycling-node-tls',
     title: "  tlsTransport: 'node'",
     loads: 'secure',
@@ -124,6 +140,7 @@ export const clients = [
     name: 'undici-pool',
     title: 'undici Pool.dispatch',
     loads: 'all',
+    can: hasOneOrigin,
     open: async (origin, load) => onDispatcher(() => createPool(origin, load.concurrency), sendByDispatch)(),
   },
   {
@@ -168,16 +185,44 @@ export const clients = [
     loads: 'all',
     open: async (_origin, load) => openNodeHttp(isSecure(load.upstream), !isClosing(load)),
   },
-  { name: 'wrk', title: 'wrk (C, one thread)', loads: 'small' },
+  {
+    name: 'wrk',
+    title: 'wrk (C, one thread)',
+    loads: 'small',
+    // It does not resume sessions.
+    can: (load) => !load.bulk && !isSecure(load.upstream) && !isDelayed(load) && hasOneOrigin(load),
+    run: runWrk,
+  },
+  {
+    name: 's-time',
+    title: 'openssl s_time -reuse (C, one at a time)',
+    loads: 'secure',
+    can: (load) => isSecure(load.upstream) && isClosing(load) && !isDelayed(load),
+    run: runSTime,
+  },
 ]
+
+/**
+ * Whether a client takes part in a load.
+ *
+ * @param {Client} client
+ * @param {Load} load
+ * @param {boolean} isChosen whether it was named, and not taken as one of all
+ */
+export function isEntrant(client, load, isChosen) {
+  return isMeasuredWith(client, load) || (isChosen && client.run === undefined && canTake(client, load))
+}
+
+/** @param {Client} client @param {Load} load */
+const canTake = (client, load) => client.can === undefined || client.can(load)
 
 /**
  * @param {Client} client
  * @param {Load} load
  */
 export function isMeasuredWith(client, load) {
-  // wrk does not resume sessions.
-  if (isSecure(load.upstream) && client.open === undefined) return false
+  if (!canTake(client, load)) return false
+  if (client.loads === 'delayed') return isDelayed(load)
   if (client.loads === 'closing') return isClosing(load)
   if (client.loads === 'named') return load.upstream === 'named'
   if (client.loads === 'secure') return isSecure(load.upstream)

@@ -5,7 +5,7 @@
 import { parse, resetSVGDefIds, textMetrics, View } from 'vega'
 import { compile } from 'vega-lite'
 import { loadNamed } from '../loads.mjs'
-import { chartedLoads, comparedLoads } from '../published-set.mjs'
+import { chartedLoads, comparedLoads, latencyLoads } from '../published-set.mjs'
 import { summaryIn } from './judge.mjs'
 import { isOurs, labelOf } from './labels.mjs'
 import { measuredClients } from './markdown.mjs'
@@ -62,8 +62,19 @@ async function draw(spec) {
  * @property {number} max
  * @property {string} text
  *
- * @typedef {'cpu' | 'rate'} Measure
+ * @typedef {'cpu' | 'rate' | 'median' | 'p99'} Measure
  */
+
+/**
+ * @typedef {import('./statistics.mjs').Summary} Summary
+ * @type {Record<Measure, { pick: (summary: Summary) => import('./statistics.mjs').Spread | undefined, scale: number, digits: number }>}
+ */
+const measures = {
+  cpu: { pick: (summary) => summary.cpuSecondsPerRequest, scale: 1e6, digits: 1 },
+  rate: { pick: (summary) => summary.requestsPerSecond, scale: 1, digits: 0 },
+  median: { pick: (summary) => summary.medianMs, scale: 1, digits: 1 },
+  p99: { pick: (summary) => summary.p99Ms, scale: 1, digits: 1 },
+}
 
 /** Kept as they are written in the picture: what a processor computes beyond that may differ. @param {number} value */
 const rounded = (value) => Number(value.toPrecision(4))
@@ -77,9 +88,10 @@ const rounded = (value) => Number(value.toPrecision(4))
  */
 function rowOf(results, load, client, measure) {
   const summary = summaryIn(results, load, client)
-  if (summary === undefined) return []
-  const { median, min, max } = measure === 'cpu' ? summary.cpuSecondsPerRequest : summary.requestsPerSecond
-  const scale = measure === 'cpu' ? 1e6 : 1
+  const { pick, scale, digits } = measures[measure]
+  const spread = summary && pick(summary)
+  if (spread === undefined) return []
+  const { median, min, max } = spread
   return [
     {
       label: labelOf(client),
@@ -88,7 +100,7 @@ function rowOf(results, load, client, measure) {
       median: rounded(median * scale),
       min: rounded(min * scale),
       max: rounded(max * scale),
-      text: grouped(median * scale, measure === 'cpu' ? 1 : 0),
+      text: grouped(median * scale, digits),
     },
   ]
 }
@@ -122,10 +134,13 @@ function bars(title, y, colour) {
 }
 
 /**
+ * Two measures of all clients of a load, side by side.
+ *
  * @param {Results} results
  * @param {string} load
+ * @param {readonly [measure: Measure, title: string][]} panels
  */
-function loadChart(results, load) {
+function panelsOf(results, load, panels) {
   const names = measuredClients(results, load)
   const order = names.map(labelOf)
   const colour = {
@@ -134,19 +149,61 @@ function loadChart(results, load) {
     legend: null,
     scale: { domain: ['ours', 'others'], range: [ours, others] },
   }
-  /** @param {Measure} measure @param {object | null} axis @param {string} title */
-  const panel = (measure, axis, title) => ({
-    data: { values: names.flatMap((name) => rowOf(results, load, name, measure)) },
-    width: 270,
-    height: { step: 22 },
-    ...bars(title, { field: 'label', type: 'nominal', sort: order, title: null, axis }, colour),
+  return panels.map(([measure, title], i) => {
+    const axis = i === 0 ? { domain: false, ticks: false } : null
+    return {
+      data: { values: names.flatMap((name) => rowOf(results, load, name, measure)) },
+      width: 270,
+      height: { step: 22 },
+      ...bars(title, { field: 'label', type: 'nominal', sort: order, title: null, axis }, colour),
+    }
   })
+}
+
+/**
+ * @param {Results} results
+ * @param {string} load
+ */
+function loadChart(results, load) {
   return draw({
     title: { text: loadNamed(load).title, subtitle: subtitle(results) },
-    hconcat: [
-      panel('cpu', { domain: false, ticks: false }, 'CPU time of the client, us per request'),
-      panel('rate', null, 'requests per second'),
-    ],
+    hconcat: panelsOf(results, load, [
+      ['cpu', 'CPU time of the client, us per request'],
+      ['rate', 'requests per second'],
+    ]),
+  })
+}
+
+/**
+ * How long requests take over a link with a delay.
+ *
+ * @param {Results} results
+ */
+function latencyChart(results) {
+  const measured = latencyLoads.filter((load) => measuredClients(results, load).length > 0)
+  if (measured.length === 0) return noData('How long a request takes over a link with a delay')
+  return draw({
+    title: { text: 'How long a request takes over a link with a delay', subtitle: subtitle(results) },
+    spacing: 24,
+    vconcat: measured.map((load) => ({
+      title: { text: loadNamed(load).title, fontSize: 12, fontWeight: 'normal' },
+      hconcat: panelsOf(results, load, [
+        ['median', 'median, ms'],
+        ['p99', '99th percentile, ms'],
+      ]),
+    })),
+  })
+}
+
+/** Stands where nothing has been published yet. @param {string} title */
+function noData(title) {
+  return draw({
+    title,
+    width: 540,
+    height: 60,
+    data: { values: [{ text: 'no data' }] },
+    mark: { type: 'text', color: others },
+    encoding: { text: { field: 'text' } },
   })
 }
 
@@ -193,6 +250,7 @@ export async function charts({ main, all }) {
   /** @type {[string, string][]} */
   const drawn = []
   for (const load of chartedLoads) drawn.push([`${load}.svg`, await loadChart(main, load)])
+  drawn.push(['latency.svg', await latencyChart(main)])
   for (const load of comparedLoads) drawn.push([`versions-${load}.svg`, await splitChart(all, load)])
   return drawn
 }

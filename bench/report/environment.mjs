@@ -9,10 +9,10 @@ import os from 'node:os'
 const require = createRequire(import.meta.url)
 
 /**
- * @param {{ server: string, wrk: string | undefined, nodePath: string }} tools
+ * @param {{ server: string, wrk: string | undefined, openssl: string | undefined, nodePath: string }} tools
  * @returns {Record<string, string>}
  */
-export function describeEnvironment({ server, wrk, nodePath }) {
+export function describeEnvironment({ server, wrk, openssl, nodePath }) {
   const { node, undici } = versionsOf(nodePath)
   const cpus = os.cpus()
   return {
@@ -25,6 +25,7 @@ export function describeEnvironment({ server, wrk, nodePath }) {
     koffi: require('koffi').version,
     upstream: server,
     wrk: wrk ?? 'not installed',
+    openssl: openssl ?? 'not installed',
     kernel: `${os.type()} ${os.release()} ${os.arch()}`,
     machine: `${cpus.length} x ${cpus[0]?.model.trim() ?? 'unknown'}`,
   }

@@ -42,6 +42,19 @@ export function judge(results, target) {
   return { measured: `${measured.toFixed(2)}x`, verdict: measured >= target.factor ? 'pass' : 'MISS' }
 }
 
+/** @param {Results} results */
+export const nodeMajorOf = ({ environment }) => Number.parseInt(environment.node?.slice(1) ?? '', 10)
+
+/**
+ * Whether a target is one on the Node.js that the results are of.
+ *
+ * @param {Results} results
+ * @param {Target} target
+ */
+export function isTargetOf(results, { nodeMajors }) {
+  return nodeMajors === undefined || nodeMajors.includes(nodeMajorOf(results))
+}
+
 /**
  * @param {Target} target
  * @param {string} than the other client's title

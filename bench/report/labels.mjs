@@ -11,6 +11,8 @@ const labels = {
   'recycling-graceful': "RecyclingAgent, recycle: 'graceful'",
   'recycling-off': "RecyclingAgent, recycle: 'off'",
   'recycling-net': "RecyclingAgent, transport: 'net'",
+  'recycling-spare': 'RecyclingAgent, spareConnections: 8',
+  'recycling-node-tls': "RecyclingAgent, tlsTransport: 'node'",
   'recycling-legacy': 'RecyclingAgent, legacy handler',
   'undici-agent': 'undici Agent',
   'undici-agent-sized': 'undici Agent, as many connections as requests',

@@ -4,8 +4,8 @@
 
 import { baselineName, clientNamed, isMeasuredWith } from '../clients/index.mjs'
 import { bulkBytes, loadNamed } from '../loads.mjs'
-import { comparedLoads } from '../published-set.mjs'
-import { comparison, judge, summaryIn } from './judge.mjs'
+import { comparedLoads, latencyLoads, tabledLoads } from '../published-set.mjs'
+import { comparison, isTargetOf, judge, summaryIn } from './judge.mjs'
 import { labelOf } from './labels.mjs'
 import { grouped } from './table.mjs'
 import { targets } from './target-list.mjs'
@@ -15,6 +15,9 @@ import { targets } from './target-list.mjs'
  * @typedef {import('../published.mjs').Published} Published
  * @typedef {import('./statistics.mjs').Spread} Spread
  */
+
+/** Stands where nothing has been published yet. */
+const noData = 'No data yet.'
 
 /**
  * @param {readonly string[][]} rows the first is the head
@@ -58,6 +61,7 @@ const ratio = (spread, base) => (base === undefined ? '' : `${(spread.median / b
  * @param {string} load
  */
 function loadTable(results, load) {
+  if (measuredClients(results, load).length === 0) return noData
   const { bulk } = loadNamed(load)
   const [cpuUnit, rateUnit] = bulk ? ['CPU ms/request', 'MB/s'] : ['CPU us/request', 'requests/s']
   const base = summaryIn(results, load, baselineName)
@@ -76,10 +80,37 @@ function loadTable(results, load) {
   return table([['client', cpuUnit, 'range', 'ratio', rateUnit, 'range', 'ratio'], ...rows], 1)
 }
 
+/**
+ * How long requests take, of all loads over a link with a delay.
+ *
+ * @param {Results} results
+ */
+function latencyTable(results) {
+  const rows = latencyLoads.flatMap((load) => {
+    const base = summaryIn(results, load, baselineName)
+    return measuredClients(results, load).map((name) => {
+      const { medianMs, p99Ms } = summaryIn(results, load, name) ?? {}
+      if (medianMs === undefined || p99Ms === undefined) return [load, labelOf(name), 'failed', '', '', '', '', '']
+      return [
+        load,
+        labelOf(name),
+        ...spreadCells(medianMs, 1, 1),
+        ratio(medianMs, base?.medianMs),
+        ...spreadCells(p99Ms, 1, 1),
+        ratio(p99Ms, base?.p99Ms),
+      ]
+    })
+  })
+  if (rows.length === 0) return noData
+  const head = ['load', 'client', 'median, ms', 'range', 'ratio', '99th percentile, ms', 'range', 'ratio']
+  return table([head, ...rows], 2)
+}
+
 /** @param {Published} published */
 function machineTables({ runs, main }) {
-  const { undici, koffi, upstream, wrk, kernel, machine } = main.environment
-  const facts = Object.entries({ machine, kernel, 'upstream, one worker': upstream, undici, koffi, wrk })
+  const { undici, koffi, upstream, wrk, openssl, kernel, machine } = main.environment
+  const programs = openssl === undefined ? { wrk } : { wrk, openssl }
+  const facts = Object.entries({ machine, kernel, 'upstream, one worker': upstream, undici, koffi, ...programs })
   const rows = runs.map(({ environment, options }) => [
     `${environment.node?.slice(1)}`,
     `${environment['built-in undici']}`,
@@ -135,12 +166,16 @@ function splitTable({ all }) {
 }
 
 /** @param {Published} published */
-function targetTable({ main }) {
-  const rows = targets.map((target) => {
-    const { measured, verdict } = judge(main, target)
-    return [target.load, comparison(target, labelOf(target.than)), `${target.factor}x`, measured, verdict]
+function targetTable({ main, all }) {
+  const rows = targets.flatMap((target) => {
+    const ofTarget = target.nodeMajors === undefined ? [main] : all.filter((results) => isTargetOf(results, target))
+    return ofTarget.map((results) => {
+      const { measured, verdict } = judge(results, target)
+      const node = `${results.environment.node?.slice(1)}`
+      return [target.load, node, comparison(target, labelOf(target.than)), `${target.factor}x`, measured, verdict]
+    })
   })
-  return table([['load', 'comparison', 'target', 'measured', ''], ...rows], 2)
+  return table([['load', 'Node.js', 'comparison', 'target', 'measured', ''], ...rows], 3)
 }
 
 /**
@@ -153,6 +188,7 @@ export function benchmarkBlocks(published) {
     ['machine and commands', machineTables(published)],
     ['split', splitTable(published)],
     ['targets', targetTable(published)],
-    ...main.loads.map(({ name }) => /** @type {[string, string]} */ ([`load ${name}`, loadTable(main, name)])),
+    ['latency', latencyTable(main)],
+    ...tabledLoads.map((name) => /** @type {[string, string]} */ ([`load ${name}`, loadTable(main, name)])),
   ]
 }

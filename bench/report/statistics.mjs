@@ -8,6 +8,8 @@
  * @typedef {object} Summary
  * @property {Spread} cpuSecondsPerRequest
  * @property {Spread} requestsPerSecond
+ * @property {Spread=} medianMs of how long requests took, where that was measured
+ * @property {Spread=} p99Ms
  */
 
 /**
@@ -30,5 +32,13 @@ export function summarize(rounds) {
   return {
     cpuSecondsPerRequest: spreadOf(rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests)),
     requestsPerSecond: spreadOf(rounds.map(({ seconds, requests }) => requests / seconds)),
+    ...latencies(rounds),
   }
+}
+
+/** @param {readonly import('../measure.mjs').Round[]} rounds */
+function latencies(rounds) {
+  const medians = rounds.flatMap(({ medianMs }) => medianMs ?? [])
+  const p99s = rounds.flatMap(({ p99Ms }) => p99Ms ?? [])
+  return medians.length === 0 ? {} : { medianMs: spreadOf(medians), p99Ms: spreadOf(p99s) }
 }

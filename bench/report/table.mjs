@@ -3,7 +3,7 @@
  */
 
 import { baselineName, clientNamed } from '../clients/index.mjs'
-import { bulkBytes, loadNamed } from '../loads.mjs'
+import { bulkBytes, isDelayed, loadNamed } from '../loads.mjs'
 
 /**
  * @typedef {import('../results.mjs').LoadResult} LoadResult
@@ -17,6 +17,7 @@ import { bulkBytes, loadNamed } from '../loads.mjs'
  */
 export function loadTable(result) {
   const load = loadNamed(result.name)
+  if (isDelayed(load)) return latencyTable(result, load.title)
   const header = load.bulk
     ? ['client', 'CPU ms/request', '(min-max)', 'ratio', 'MB/s', '(min-max)', 'ratio']
     : ['client', 'CPU us/request', '(min-max)', 'ratio', 'requests/s', '(min-max)', 'ratio']
@@ -24,6 +25,29 @@ export function loadTable(result) {
   const rows = result.clients.map((client) => clientRow(client, baseline, load.bulk))
   const sink = load.upstream.endsWith('sink') ? ' (upstream: node:http)' : ''
   return `${load.title}${sink}\n\n${aligned([header, ...rows])}\n`
+}
+
+/**
+ * How long requests took.
+ *
+ * @param {LoadResult} result
+ * @param {string} title
+ */
+function latencyTable({ clients }, title) {
+  const header = ['client', 'median ms', '(min-max)', 'ratio', '99th percentile ms', '(min-max)', 'ratio']
+  const base = clients.find(({ name }) => name === baselineName)?.summary
+  const rows = clients.map(({ name, summary, error }) => {
+    const { medianMs, p99Ms } = summary ?? {}
+    if (medianMs === undefined || p99Ms === undefined) return [clientNamed(name).title, `failed: ${error}`]
+    return [
+      clientNamed(name).title,
+      ...spreadCells(medianMs, 1, 1),
+      ratio(medianMs, base?.medianMs),
+      ...spreadCells(p99Ms, 1, 1),
+      ratio(p99Ms, base?.p99Ms),
+    ]
+  })
+  return `${title}\n\n${aligned([header, ...rows])}\n`
 }
 
 /**

@@ -11,13 +11,15 @@ import { helloBody } from '../loads.mjs'
 
 const startTimeoutMs = 5_000
 
-/** @type {{ name: string, protocols?: string, isKeptAlive: boolean }[]} */
+/** @type {{ name: string, protocols?: string, isKeptAlive: boolean, isEverywhere?: true }[]} */
 const servers = [
   { name: 'closing', isKeptAlive: false },
   { name: 'secure', protocols: 'TLSv1.3', isKeptAlive: false },
   { name: 'secure12', protocols: 'TLSv1.2', isKeptAlive: false },
   { name: 'keepalive', isKeptAlive: true },
   { name: 'secure-keepalive', protocols: 'TLSv1.3', isKeptAlive: true },
+  // By every address of the loopback interface, each of which is an origin.
+  { name: 'origins', isKeptAlive: false, isEverywhere: true },
 ]
 
 /** @returns {{ command: string, version: string } | undefined} undefined where nginx is not installed */
@@ -33,7 +35,7 @@ export function findNginx() {
  * @param {string} command
  * @param {string} directory holds the configuration, temporary files, and the file `bulk` to serve
  * @param {import('./certificate.mjs').Certificate} certificate
- * @returns {Promise<{ origins: Record<string, string>, stop: () => Promise<void> }>}
+ * @returns {Promise<{ pid: number, origins: Record<string, string>, stop: () => Promise<void> }>}
  */
 export async function startNginx(command, directory, { cert, key }) {
   const ports = await findFreePorts(servers.length)
@@ -63,7 +65,7 @@ export async function startNginx(command, directory, { cert, key }) {
     name,
     `${protocols === undefined ? 'http' : 'https'}://127.0.0.1:${ports[i]}`,
   ])
-  return { origins: Object.fromEntries(origins), stop }
+  return { pid: child.pid ?? process.pid, origins: Object.fromEntries(origins), stop }
 }
 
 /**
@@ -77,7 +79,7 @@ function nginxConf(directory, ports) {
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
-  const blocks = servers.map(({ name, protocols, isKeptAlive }, i) => {
+  const blocks = servers.map(({ name, protocols, isKeptAlive, isEverywhere }, i) => {
     const tls = `
     ssl_protocols ${protocols};
     ssl_certificate ${directory}/cert.pem;
@@ -85,15 +87,15 @@ function nginxConf(directory, ports) {
     ssl_session_cache shared:${name}:4m;`
     return `
   server {
-    listen 127.0.0.1:${ports[i]} ${protocols === undefined ? '' : 'ssl '}backlog=4096;${protocols === undefined ? '' : tls}
-    keepalive_timeout ${isKeptAlive ? '1h; keepalive_requests 1000000000' : '0'};${locations}
+    listen ${isEverywhere ? '*' : '127.0.0.1'}:${ports[i]} ${protocols === undefined ? '' : 'ssl '}backlog=4096;${protocols === undefined ? '' : tls}
+    keepalive_timeout ${isKeptAlive ? '1h; keepalive_requests 1000000000' : '0'};${isEverywhere ? '\n    allow 127.0.0.0/8; deny all;' : ''}${locations}
   }`
   })
   return `
 daemon off;
 master_process off;
 pid ${directory}/nginx.pid;
-events { worker_connections 8192; }
+events { worker_connections 16384; }
 http {
   access_log off;
   ${temporaryPaths}

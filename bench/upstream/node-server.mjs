@@ -13,13 +13,14 @@ import { bulkBytes, helloBody } from '../loads.mjs'
  * @param {http.RequestListener} listener
  * @param {boolean} keepAlive
  * @param {import('node:https').ServerOptions=} certificate
+ * @param {string} host where it listens
  * @returns {Promise<{ origin: string, stop: () => Promise<void> }>}
  */
-async function listen(listener, keepAlive, certificate) {
+async function listen(listener, keepAlive, certificate, host = '127.0.0.1') {
   const server = certificate === undefined ? http.createServer(listener) : https.createServer(certificate, listener)
   server.keepAliveTimeout = 3_600_000
   server.maxRequestsPerSocket = keepAlive ? 0 : 1
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(undefined)))
+  await new Promise((resolve) => server.listen(0, host, 4096, () => resolve(undefined)))
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   return {
     origin: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
@@ -70,6 +71,16 @@ export async function startNodeServers(certificate) {
     secure12: await listen(listener, false, { ...certificate, maxVersion: 'TLSv1.2' }),
     keepalive: await listen(listener, true),
     'secure-keepalive': await listen(listener, true, certificate),
+    // By every address of the loopback interface, each of which is an origin; for nobody else.
+    origins: await listen(
+      (request, response) => {
+        if (request.socket.remoteAddress?.startsWith('127.')) listener(request, response)
+        else request.socket.destroy()
+      },
+      false,
+      undefined,
+      '0.0.0.0',
+    ),
   }
   return {
     origins: Object.fromEntries(Object.entries(servers).map(([name, { origin }]) => [name, origin])),

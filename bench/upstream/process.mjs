@@ -6,6 +6,7 @@
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startChild } from '../children.mjs'
 import { bulkBytes } from '../loads.mjs'
 import { createCertificate } from './certificate.mjs'
 import { findNginx, startNginx } from './nginx.mjs'
@@ -14,6 +15,7 @@ import { startNodeServers, startSink } from './node-server.mjs'
 /**
  * @typedef {object} Upstreams
  * @property {string} server what answers, with its version
+ * @property {number} pid of the process that answers small requests
  * @property {Record<import('../loads.mjs').UpstreamName, string>} origins
  */
 
@@ -40,11 +42,32 @@ process.on('SIGTERM', stop)
 /** @param {import('./certificate.mjs').Certificate} certificate */
 async function startMain(certificate) {
   const nginx = findNginx()
-  if (nginx === undefined) return { server: `node:http ${process.version}`, ...(await startNodeServers(certificate)) }
+  if (nginx === undefined) {
+    return { server: `node:http ${process.version}`, pid: process.pid, ...(await startNodeServers(certificate)) }
+  }
   const bulkFile = join(directory, 'bulk')
   await writeFile(bulkFile, '')
   await truncate(bulkFile, bulkBytes)
   return { server: nginx.version, ...(await startNginx(nginx.command, directory, certificate)) }
+}
+
+/**
+ * Puts the link with a delay in front of the servers.
+ *
+ * @param {Record<string, string>} origins
+ * @returns {Promise<Record<string, string>>} the origins on its other side
+ */
+async function startRelay(origins) {
+  const names = ['closing', 'keepalive', 'secure', 'secure-keepalive']
+  const urls = names.map((name) => new URL(origins[name] ?? ''))
+  const relay = startChild(
+    'upstream/relay.mjs',
+    urls.map(({ port }) => port),
+  )
+  stops.push(() => relay.end())
+  /** @type {number[]} */
+  const ports = await relay.ask()
+  return Object.fromEntries(ports.map((port, i) => [`delayed-${names[i]}`, `${urls[i]?.protocol}//127.0.0.1:${port}`]))
 }
 
 try {
@@ -57,8 +80,9 @@ try {
   stops.push(secureSink.stop)
   // The same server, by the name that every system has for it.
   const named = main.origins.closing.replace('127.0.0.1', 'localhost')
-  const origins = { ...main.origins, named, sink: sink.origin, 'secure-sink': secureSink.origin }
-  process.send?.({ server: main.server, origins })
+  const delayed = await startRelay(main.origins)
+  const origins = { ...main.origins, ...delayed, named, sink: sink.origin, 'secure-sink': secureSink.origin }
+  process.send?.({ server: main.server, pid: main.pid, origins })
 } catch (error) {
   console.error(error)
   await stop()

@@ -4,10 +4,12 @@ import { Program } from '../support/child.js'
 
 /** What ours may take of what undici's connections do. */
 export const MOST_SHARE = 1 / 3
+/** The same of https. */
+export const MOST_SECURE_SHARE = 1 / 2
 const SPARE_DESCRIPTORS = 200
 const TIMEOUT_MS = 60_000
 
-export type IdleClient = 'ours' | 'ours-net' | 'undici-agent' | 'undici-pool'
+export type IdleClient = 'ours' | 'ours-node-tls' | 'ours-net' | 'undici-agent' | 'undici-pool'
 
 /** In bytes per connection; medians. */
 export interface MemoryFigure {
@@ -23,7 +25,10 @@ export interface MemoryFigure {
 export interface MemoryOptions {
   connections: number[]
   rounds: number
+  /** @default ours and both of undici's; of https ours by both ways of TLS, and undici's Agent */
   clients?: IdleClient[]
+  /** Whether the connections are https. @default false */
+  isSecure?: boolean
   /** What is done before memory is looked at. @default 'ordinary' */
   collection?: Collection
   /**
@@ -44,18 +49,26 @@ const medianOf = (numbers: number[]): number => [...numbers].sort((a, b) => a - 
 export async function measureMemory({
   connections,
   rounds,
-  clients = ['ours', 'undici-pool', 'undici-agent'],
+  isSecure = false,
+  clients = isSecure ? ['ours', 'ours-node-tls', 'undici-agent'] : ['ours', 'undici-pool', 'undici-agent'],
   collection = 'ordinary',
   warmUp = 3000,
 }: MemoryOptions): Promise<MemoryFigure[]> {
   const server = await Program.from(new URL('./programs/gathering-upstream.ts', import.meta.url))
   const program = await Program.from(new URL('./programs/idle-connections.ts', import.meta.url))
-  const descriptorLimit = Math.max(...connections) + SPARE_DESCRIPTORS
-  const upstream = server.start({ descriptorLimit })
+  // A connection that Node.js reads and writes takes two.
+  const descriptorLimit = Math.max(...connections) * (isSecure ? 2 : 1) + SPARE_DESCRIPTORS
+  const upstream = server.start({ descriptorLimit, args: isSecure ? ['secure'] : [] })
   // Each round has an address of its own: what the one before has left in TIME_WAIT is not in its way.
   let address = 1
   const measure = async (client: IdleClient, count: number, port: number): Promise<{ rss: number; heap: number }> => {
-    const args = [client, `http://127.0.0.${++address}:${port}`, String(count), collection, String(warmUp)]
+    const args = [
+      client,
+      `${isSecure ? 'https' : 'http'}://127.0.0.${++address}:${port}`,
+      String(count),
+      collection,
+      String(warmUp),
+    ]
     const result = await program.run({ args, nodeFlags: ['--expose-gc'], descriptorLimit, timeoutMs: TIMEOUT_MS })
     if (result.code !== 0) throw new Error(`${client} failed: ${result.signal} ${result.stdout} ${result.stderr}`)
     return JSON.parse(result.stdout)
@@ -85,11 +98,11 @@ export async function measureMemory({
 }
 
 /** Of each number of connections: what ours take of what the cheapest of undici's do. */
-export function sharesOf(figures: MemoryFigure[]): { connections: number; share: number }[] {
+export function sharesOf(figures: MemoryFigure[], ours: IdleClient = 'ours'): { connections: number; share: number }[] {
   return [...new Set(figures.map(({ connections }) => connections))].map((connections) => {
     const rows = figures.filter((figure) => figure.connections === connections)
-    const ours = rows.filter(({ client }) => client === 'ours').map(({ rss }) => rss)
+    const own = rows.filter(({ client }) => client === ours).map(({ rss }) => rss)
     const theirs = rows.filter(({ client }) => client.startsWith('undici')).map(({ rss }) => rss)
-    return { connections, share: Math.min(...ours) / Math.min(...theirs) }
+    return { connections, share: Math.min(...own) / Math.min(...theirs) }
   })
 }

@@ -1,8 +1,12 @@
 /**
  * An upstream that many connections meet at once: a request for `/together/N` is answered when N of them wait, and all
  * are answered together. Connections are kept open. Sends its port; ends with its parent.
+ *
+ * Argument: `secure` for https.
  */
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createSecureServer } from 'node:tls'
+import { selfSigned } from '../../support/self-signed.js'
 
 const BACKLOG = 4096
 
@@ -17,7 +21,7 @@ function answerAll(): void {
   for (const socket of all) socket.write(response, 'latin1')
 }
 
-const server = createServer({ noDelay: true }, (socket) => {
+function serve(socket: Socket): void {
   open++
   let head = ''
   socket.on('data', (chunk: Buffer) => {
@@ -33,7 +37,12 @@ const server = createServer({ noDelay: true }, (socket) => {
     open--
     waiting = waiting.filter((other) => other !== socket)
   })
-})
+}
+
+const server: Server =
+  process.argv[2] === 'secure'
+    ? createSecureServer({ noDelay: true, ...(await selfSigned()) }, serve)
+    : createServer({ noDelay: true }, serve)
 // On all addresses: 127.0.0.0/8 has ports for as many connections as anybody wants.
 server.listen({ port: 0, host: '0.0.0.0', backlog: BACKLOG }, () => {
   process.send?.((server.address() as AddressInfo).port)
