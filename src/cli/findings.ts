@@ -37,14 +37,15 @@ const bad = (name: string, found: string, advice: string): Finding => ({ name, s
 export async function find(): Promise<Findings> {
   const isLinux = process.platform === 'linux'
   const transport = await ofTransport()
+  const inventory = attempt(takeInventory)
   const findings = [
     ofPlatform(process.platform, process.arch),
     good('kernel', release()),
     ofNode(process.versions.node),
     ofUndici(undiciVersion()),
-    ...ofKoffi(attempt(takeInventory)),
-    // Elsewhere the system call would be that of another system.
-    ...(isLinux ? [ofDissolving(attempt(assertDissolves))] : []),
+    ...ofKoffi(inventory),
+    // Elsewhere the system call would be that of another system; and without koffi there is none.
+    ...(isLinux && 'value' in inventory ? [ofDissolving(attempt(assertDissolves))] : []),
     ofTls(tlsReport()),
     ofOpenFiles(openFileLimit()),
     ofPorts(localPorts()),

@@ -26,13 +26,17 @@ export interface Evidence {
   transport: Choice
   undici: Known
   recycling: Known
-  /** For one request, by round: those of the same index ran after each other. */
+  /** For one request, of each round. */
   cpu: { undici: readonly number[]; recycling: readonly number[] }
 }
 
-/** A difference counts from so much on, as a share of what undici's Agent takes, and in most of the rounds: eight of ten by chance is one in twenty. */
+/** A difference counts from so much on, as a share of what undici's Agent takes. */
 const LEAST_SHARE = 0.1
-const LEAST_ROUNDS = 0.75
+/**
+ * And when of all pairs of a round of one client and a round of the other so many show it, which is Mann and Whitney's
+ * test: with ten rounds each, by chance in less than one measurement of twenty.
+ */
+const LEAST_PAIRS = 0.75
 /** Fewer connections than this for a request: the upstream keeps them. */
 const KEPT = 0.2
 
@@ -54,11 +58,13 @@ export function recommend(evidence: Evidence): Recommendation {
 
 /** Of CPU time; negative where more is spent, and `null` where it may be chance. */
 export function savedShare({ undici, recycling }: Evidence['cpu']): number | null {
-  const rounds = Math.min(undici.length, recycling.length)
   const share = 1 - median(recycling) / median(undici)
-  let won = 0
-  for (let i = 0; i < rounds; i++) if (Math.sign(undici[i]! - recycling[i]!) === Math.sign(share)) won++
-  return rounds > 0 && won >= LEAST_ROUNDS * rounds && Math.abs(share) >= LEAST_SHARE ? share : null
+  let agreeing = 0
+  for (const theirs of undici) {
+    for (const ours of recycling) if (Math.sign(theirs - ours) === Math.sign(share)) agreeing++
+  }
+  const pairs = undici.length * recycling.length
+  return pairs > 0 && agreeing >= LEAST_PAIRS * pairs && Math.abs(share) >= LEAST_SHARE ? share : null
 }
 
 const percent = (share: number): string => `${Math.round(100 * Math.abs(share))} %`

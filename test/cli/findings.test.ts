@@ -12,10 +12,12 @@ import {
   ofTls,
   ofUndici,
 } from '../../src/cli/findings.js'
+import { painter } from '../../src/cli/output.js'
+import { printFindings } from '../../src/cli/print-findings.js'
 import { localPorts, openFileLimit } from '../../src/cli/system.js'
 import { tlsReport } from '../../src/cli/tls-report.js'
 import { isNative } from '../support/transport.js'
-import { run } from './collected.js'
+import { Collected, run } from './collected.js'
 
 const inventory = (missing: string[]): Parameters<typeof ofKoffi>[0] => ({
   value: { version: '3.3.4', binary: '/koffi.node', missing },
@@ -105,6 +107,21 @@ describe('without arguments', () => {
     expect(findings.map(({ name }: Finding) => name).slice(0, 10)).toEqual([...NAMES, ...LIMITS])
     const { isNative: isTlsNative } = tlsReport()
     expect(findings.find(({ name }: Finding) => name === 'TLS').state).toBe(isTlsNative ? 'good' : 'note')
+  })
+
+  it('says what is wrong, and what to do about it, below each other', () => {
+    const findings = [ofNode('18.20.8'), ofUndici('7.30.2')]
+    expect(printFindings({ isRecycling: false, findings }, painter(new Collected()))).toBe(
+      [
+        'no  Node.js  18.20.8',
+        '        -> use Node.js 20.18.1 or later',
+        'ok  undici   7.30.2',
+        '',
+        'Sockets are not recycled here.',
+        'RecyclingAgent works over ordinary sockets all the same, wherever undici does.',
+        '',
+      ].join('\n'),
+    )
   })
 
   it('has colours on a terminal', async () => {

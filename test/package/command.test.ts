@@ -94,6 +94,9 @@ describeNative('npx recycling-agent', { timeout: PATIENCE_MS }, () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
     expect(stdout).toMatch(/^no +koffi +koffi cannot be loaded: Cannot find the native Koffi module/m)
     expect(stdout).toMatch(/-> npm install koffi, with its optional dependencies/)
+    // Nothing else is blamed.
+    expect(stdout).not.toMatch(/^no +(symbols|dissolving)/m)
+    expect(stdout).toContain('Sockets are not recycled here.')
     expect(stdout).toMatch(/^no +transport +'net': ordinary sockets, none is recycled/m)
     const measured = await run(bare, 'npx', ['--no-install', 'recycling-agent', upstream.origin, '--requests=40'])
     expect(measured).toMatchObject({ code: 0, stderr: '' })
