@@ -8,8 +8,12 @@ import { execFileSync, spawnSync } from 'node:child_process'
 /** The core of pinned loads. */
 export const pinnedCore = '0'
 
-/** @returns {boolean} whether taskset is installed */
-export const hasTaskset = () => spawnSync('taskset', ['--version']).error === undefined
+/** @returns {string | undefined} why no process can be put on that core, or undefined */
+export function reasonNotToPin() {
+  const { error, status } = spawnSync('taskset', ['-c', pinnedCore, 'true'])
+  if (error !== undefined) return 'taskset is not installed'
+  if (status !== 0) return `core ${pinnedCore} is not for this process`
+}
 
 /**
  * Keeps processes, with all their threads, on one core meanwhile.

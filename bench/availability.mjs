@@ -3,7 +3,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { hasTaskset } from './affinity.mjs'
+import { reasonNotToPin } from './affinity.mjs'
 
 /** Descriptors that a process needs besides those of its connections. */
 const spareDescriptors = 200
@@ -13,7 +13,8 @@ const spareDescriptors = 200
  * @returns {string | undefined} the reason to skip it, or undefined
  */
 export function reasonToSkip(load) {
-  if (load.isPinned && !hasTaskset()) return 'taskset is not installed'
+  const unpinned = load.isPinned ? reasonNotToPin() : undefined
+  if (unpinned !== undefined) return unpinned
   // Connections that idle are kept while others are opened.
   const needed = Math.max(load.concurrency, load.originCount ?? 1) + spareDescriptors
   const limit = descriptorLimit()

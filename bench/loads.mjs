@@ -30,6 +30,7 @@ const chunkBytes = 65_536
  * @property {number} concurrency requests in flight at any time
  * @property {number} responseBytes the expected length of the response body
  * @property {boolean} bulk whether bytes per second matter rather than requests per second
+ * @property {boolean=} isOnRequest whether it is left out unless `--loads` names it, since it takes long or is special
  * @property {boolean=} isPinned whether clients and server share one core
  * @property {number=} originCount how many origins are asked in turn; one if left out
  * @property {(() => Buffer | Readable)=} createBody makes the request body, once per request
@@ -84,6 +85,7 @@ function delayed(upstream) {
     name: `delayed-${upstream}`,
     title: `${connections[upstream]}, a round trip of 20 ms, ${delayedConcurrency} concurrent`,
     upstream: `delayed-${upstream}`,
+    isOnRequest: true,
   }
 }
 
@@ -166,16 +168,17 @@ export const loads = [
   { ...upload, name: 'secure-upload', title: '100 MB upload from a Buffer over https', upstream: 'secure-sink' },
   pinned(small('keepalive', 1)),
   pinned(small('secure-keepalive', 1)),
-  small('closing', 1000),
-  small('closing', 5000),
-  small('keepalive', 1000),
-  small('keepalive', 5000),
+  { ...small('closing', 1000), isOnRequest: true },
+  { ...small('closing', 5000), isOnRequest: true },
+  { ...small('keepalive', 1000), isOnRequest: true },
+  { ...small('keepalive', 5000), isOnRequest: true },
   {
     ...small('closing', 64),
     name: 'origins-5000',
     title: `connection per request, 5,000 origins in turn, 64 concurrent, ${helloBody.length}-byte body`,
     upstream: 'origins',
     originCount,
+    isOnRequest: true,
   },
   delayed('closing'),
   delayed('keepalive'),

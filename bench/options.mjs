@@ -8,12 +8,16 @@ import { clientNamed, clients } from './clients/index.mjs'
 import { loadNamed, loads } from './loads.mjs'
 import { targets } from './report/target-list.mjs'
 
+const usualLoads = loads.filter(({ isOnRequest }) => !isOnRequest)
+
 export const usage = `Usage: npm run bench -- [options]
 
   --quick             short rounds, for a first look
   --clients=a,b       ${clients.map(({ name }) => name).join(', ')};
                       or 'targets': those that targets.mjs compares
-  --loads=a,b         ${loads.map(({ name }) => name).join(', ')}
+  --loads=a,b         ${usualLoads.map(({ name }) => name).join(', ')};
+                      only by name ${loads.flatMap((load) => (load.isOnRequest ? load.name : [])).join(', ')};
+                      or 'targets': those that have one
   --rounds=N          measured rounds of each client in each load (5)
   --seconds=S         length of a round (0.4; wrk takes whole seconds)
   --node=MAJOR        the Node.js that the clients run on, downloaded if need be (the running one)
@@ -55,7 +59,7 @@ export function parseOptions(args) {
   return {
     clients: chosenClients(values.clients),
     explicitClients: values.clients !== undefined,
-    loads: values.loads?.split(',').map(loadNamed) ?? [...loads],
+    loads: chosenLoads(values.loads),
     rounds: positive('rounds', values.rounds ?? (values.quick ? '3' : '5')),
     seconds: positive('seconds', values.seconds ?? (values.quick ? '0.15' : '0.4')),
     warmUpSeconds: values.quick ? 0.3 : 1.5,
@@ -70,6 +74,14 @@ function chosenClients(list) {
   if (list !== 'targets') return list.split(',').map(clientNamed)
   const names = new Set(targets.flatMap(({ client, than }) => [client, than]))
   return clients.filter(({ name }) => names.has(name))
+}
+
+/** @param {string | undefined} list */
+function chosenLoads(list) {
+  if (list === undefined) return usualLoads
+  if (list !== 'targets') return list.split(',').map(loadNamed)
+  const names = new Set(targets.map(({ load }) => load))
+  return loads.filter(({ name }) => names.has(name))
 }
 
 /**

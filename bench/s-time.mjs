@@ -11,6 +11,9 @@ const run = promisify(execFile)
 /** It takes whole seconds only, and looks at a clock of whole seconds. */
 const minimumSeconds = 1
 
+/** Of its connections; with fewer it would measure something else. */
+const leastResumed = 0.99
+
 /** @returns {Promise<string | undefined>} the version of OpenSSL, or undefined where its program is not installed */
 export async function findOpenssl() {
   const { stdout, code } = await run('openssl', ['version']).catch((error) => error)
@@ -29,8 +32,11 @@ export async function runSTime(origin, load, seconds) {
   const { stdout, stderr } = await run('bash', ['-c', script, new URL(origin).host, load.path, duration])
   const [, requests, bytes] =
     /(\d+) connections in \d+ real seconds, (\d+) bytes read per connection/.exec(stdout) ?? []
+  // A letter for each connection after the first, by which it tells those that resumed a session.
+  const resumed = /^r+$/m.exec(stdout)?.[0].length ?? 0
   const [real, user, system] = stderr.trim().split(/\s+/).slice(-3).map(Number)
-  if (!(Number(requests) > 0) || !(Number(bytes) > load.responseBytes)) throw new Error(`s_time failed: ${stdout}`)
+  if (!(Number(bytes) > load.responseBytes)) throw new Error(`s_time failed: ${stdout}`)
+  if (resumed < Number(requests) * leastResumed) throw new Error(`s_time resumed ${resumed} of ${requests} sessions`)
   // Each round is a process of its own: what it takes to start is part of it, as it is of its processor time.
   return { requests: Number(requests), seconds: real ?? 0, cpuSeconds: (user ?? 0) + (system ?? 0) }
 }

@@ -4,7 +4,8 @@
  *
  * What comes in at one end goes out at the other when `delayMs` have passed, the end of the stream included. The kernel
  * accepts a connection at once, whatever the link: the round trip of a TCP handshake is made up for by holding back what
- * the client sends within it. A connection that is made ahead of its request has paid for it by then.
+ * the client sends within it. A connection that is made ahead of its request has paid for it by then. Bodies are short: no
+ * sender is held back.
  */
 
 import { connect, createServer } from 'node:net'

@@ -24,8 +24,8 @@ interface Results {
     clients: {
       name: string
       error?: string
-      rounds: { requests: number; seconds: number; cpuSeconds: number }[]
-      summary?: { cpuSecondsPerRequest: Spread; requestsPerSecond: Spread }
+      rounds: { requests: number; seconds: number; cpuSeconds: number; medianMs?: number; p99Ms?: number }[]
+      summary?: { cpuSecondsPerRequest: Spread; requestsPerSecond: Spread; medianMs?: Spread; p99Ms?: Spread }
     }[]
   }[]
 }
@@ -89,14 +89,19 @@ describe.each(files)('bench/published/%s', (file) => {
 
   it('has summaries that are those of the rounds', () => {
     for (const { rounds, summary } of clients) {
-      const cpu = rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests).sort((a, b) => a - b)
-      const rate = rounds.map(({ seconds, requests }) => requests / seconds).sort((a, b) => a - b)
-      const spread = (values: number[]): Spread => {
+      const spread = (unsorted: number[]): Spread => {
+        const values = unsorted.sort((a, b) => a - b)
         const middle = (values.length - 1) / 2
         const median = (values[Math.floor(middle)]! + values[Math.ceil(middle)]!) / 2
         return { median, min: values[0]!, max: values.at(-1)! }
       }
-      expect(summary).toEqual({ cpuSecondsPerRequest: spread(cpu), requestsPerSecond: spread(rate) })
+      const medians = rounds.flatMap(({ medianMs }) => medianMs ?? [])
+      const p99s = rounds.flatMap(({ p99Ms }) => p99Ms ?? [])
+      expect(summary).toEqual({
+        cpuSecondsPerRequest: spread(rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests)),
+        requestsPerSecond: spread(rounds.map(({ seconds, requests }) => requests / seconds)),
+        ...(medians.length > 0 && { medianMs: spread(medians), p99Ms: spread(p99s) }),
+      })
     }
   })
 })
