@@ -324,7 +324,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     for (const connection of this.#connections) {
       if (!connection.isAhead) continue
       if (connection.isOpen) connection.retire('socket idle timeout')
-      else this.#giveUp(connection)
+      else if (connection.isConnecting) this.#giveUp(connection)
     }
     this.#serveQueue()
   }
@@ -338,7 +338,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #giveUpSpare(): boolean {
     if (!this.#spares?.isAwake) return false
     for (const connection of this.#connections) {
-      if (!connection.isAhead || connection.isOpen) continue
+      if (!connection.isAhead || !connection.isConnecting) continue
       this.#giveUp(connection)
       return true
     }

@@ -54,12 +54,26 @@ export function verify(channel: TlsChannel, expectation: Expectation, before: Ve
   try {
     // Node's own does not look at issuers.
     const certificate = isNodes ? peerCertificate(ssl) : detailedPeerCertificate(channel)
-    const error = checkServerIdentity(identity, certificate!) as NodeJS.ErrnoException | undefined
+    const check = isNodes ? checkServerIdentity : notThrowing(checkServerIdentity)
+    const error = check(identity, certificate!) as NodeJS.ErrnoException | undefined
     if (!error) return AUTHORIZED
     return unauthorized(isNodes ? null : error, error.code || error.message)
   } catch {
-    // A certificate that Node cannot read, or a caller's function that throws: Node's own connection shows what then is.
+    // A certificate that Node cannot read: its own connection shows what then is.
     return null
+  }
+}
+
+type CheckServerIdentity = typeof tls.checkServerIdentity
+
+/** What a caller's function throws refuses the peer: Node would let it surface, and the connection wait for its timeout. */
+export function notThrowing(check: CheckServerIdentity): CheckServerIdentity {
+  return (hostname, certificate) => {
+    try {
+      return check(hostname, certificate)
+    } catch (error) {
+      return error instanceof Error ? error : new Error('checkServerIdentity has thrown', { cause: error })
+    }
   }
 }
 

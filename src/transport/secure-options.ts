@@ -1,6 +1,7 @@
 /** TLS options with one SecureContext for all connections: to read the certificate authorities costs more than a handshake. */
 import tls, { type ConnectionOptions, type SecureContext } from 'node:tls'
 import { TrustDefaults } from '../tls/trust-defaults.js'
+import { notThrowing } from '../tls/verification.js'
 import type { ConnectOptions } from './transport.js'
 
 export class SecureOptions {
@@ -34,18 +35,5 @@ export class SecureOptions {
       ...(typeof checkServerIdentity === 'function' && { checkServerIdentity: notThrowing(checkServerIdentity) }),
     }
     return this.#secured
-  }
-}
-
-type CheckServerIdentity = NonNullable<ConnectionOptions['checkServerIdentity']>
-
-/** What it throws refuses the peer: Node would let it surface, and the connection wait for its timeout. */
-function notThrowing(check: CheckServerIdentity): CheckServerIdentity {
-  return (hostname, certificate) => {
-    try {
-      return check(hostname, certificate)
-    } catch (error) {
-      return error instanceof Error ? error : new Error('checkServerIdentity has thrown', { cause: error })
-    }
   }
 }

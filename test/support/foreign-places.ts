@@ -107,6 +107,18 @@ const connects: [name: string, onThrow: Place['onThrow'], connect: Connect][] = 
 
 const eventOf = ({ client }: Scene): string => (client.protocol === 'http' ? 'connect' : 'secureConnect')
 
+/** Whether the next connection is one that fails: the only one, or without limit those that the first requests have each. */
+function nextFails(scene: Scene): () => boolean {
+  let isFirst = true
+  return () => {
+    if (scene.client.connections !== 1)
+      return scene.exchanges.some(({ path, ends }) => path !== '/later' && ends.length === 0)
+    const fails = isFirst
+    isFirst = false
+    return fails
+  }
+}
+
 function connectPlaces(): Place[] {
   const places = connects.map(
     ([name, onThrow, connect]): Place => ({
@@ -125,10 +137,9 @@ function connectPlaces(): Place[] {
     culprit: 'first',
     others: ['first', 'ok'],
     set(scene) {
-      // Without limit each of the three requests has a connection of its own.
-      let failures = scene.client.connections === 1 ? 1 : 3
+      const fails = nextFails(scene)
       scene.options.connect = ((options: { servername?: string }, done: Done) => {
-        if (failures-- > 0) return fail(scene, done)
+        if (fails()) return fail(scene, done)
         const socket = makeSocket(scene, options.servername)
         socket.once(eventOf(scene), () => done(null, socket))
         return socket
@@ -211,13 +222,13 @@ const lookupPlaces = (): Place[] =>
     isEarly: name.includes('before'),
     ...(isFailing ? { culprit: 'first', others: ['first', 'ok'] } : {}),
     set(scene) {
-      let failures = scene.client.connections === 1 ? 1 : 3
+      const fails = nextFails(scene)
       const { ca } = scene.server
       scene.options.connect = {
         ca,
         lookup(host, options, done) {
           const found = scene.addresses(options)
-          if (host !== scene.host || (isFailing && failures-- <= 0)) done(null, ...found)
+          if (host !== scene.host || (isFailing && !fails())) done(null, ...found)
           else lookup(scene, done as never, found)
         },
       }
