@@ -67,8 +67,8 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   /** How many requests a connection carries, the last one with `Connection: close`. 0: without limit. @default 0 */
   maxRequestsPerClient?: number
   /**
-   * Whether a request is sent once more, on a new connection, when the one that it was written to had been used before and
-   * ended before the first byte of the response: if it is idempotent (see `idempotent` of its options) or has a field
+   * Whether a request is sent once more, on a new connection, when the one that it was written to had been used or idle before
+   * and ended before the first byte of the response: if it is idempotent (see `idempotent` of its options) or has a field
    * `Idempotency-Key`, or not a byte of it was written, and its body can be read again, or still waits for a 100 (Continue).
    * false: it fails, as with undici.
    *

@@ -5,13 +5,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
-import {
-  BodyTimeoutError,
-  ClientDestroyedError,
-  HeadersTimeoutError,
-  InformationalError,
-  socketError,
-} from '../errors.js'
+import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
 import type { DeadlineOwner } from '../reactor/deadlines.js'
@@ -165,7 +159,7 @@ export class Connection
     if (request !== null) return this.#take(request)
     if (this.#phase !== 'connecting') return
     this.#end(null)
-    this.#opening.withdraw(new InformationalError('no request waits for this connection'))
+    this.#opening.withdraw()
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { AsyncResource } from 'node:async_hooks'
 import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
+import { InformationalError } from '../errors.js'
 import type { Connecting, ConnectListener, Connector } from '../transport/transport.js'
 import type { Wire } from '../transport/wire.js'
 
@@ -67,7 +68,8 @@ export class Opening implements ConnectListener {
   }
 
   /** As {@link giveUp}, since no request waits for the connection any more: subscribers are told (undici client.js, connect). */
-  withdraw(reason: Error): void {
+  withdraw(): void {
+    const reason = new InformationalError('no request waits for this connection')
     this.giveUp(reason)
     publishConnectError(this.#origin, this.#connector, this.servername, reason)
   }

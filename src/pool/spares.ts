@@ -13,7 +13,7 @@ import type { Scheduler, Task } from '../reactor/scheduler.js'
 export interface SpareStats {
   /** Begun to be made, without a request that would wait for them. */
   made: number
-  /** Were given a request. */
+  /** Were given a request; those among them that were made for a request which then had another one. */
   used: number
   /** Ended by the peer before a request came. */
   closedUnused: number

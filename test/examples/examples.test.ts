@@ -78,6 +78,14 @@ const examples: Record<string, Example> = {
       /^closed: 1000 done, clean$/,
     ],
   },
+  'preconnect.mjs': {
+    lines: [
+      /^at the start: 4 connections are open$/,
+      /^the first 4 requests: 4 connections were made in all$/,
+      /^a burst of 8 requests: 0 of them waited for a handshake$/,
+      /^10 requests, one after the other: \d+ found a connection open, 0 of those were closed before$/,
+    ],
+  },
   'worker-threads.mjs': {
     lines: [
       ...[1, 2, 3].map(() => /^thread \d+: 50 connections, (?<recycled>\d+) on a recycled socket$/),

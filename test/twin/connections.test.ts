@@ -201,6 +201,38 @@ describe('requests at once', () => {
     },
     { free: true },
   )
+  twin('of which one waits for a connection to be made, while another one becomes free', async (stage) => {
+    let first: RawPeer | undefined
+    const { port } = await stage.server(async (peer) => {
+      first ??= peer
+      for (let request = await peer.request(); request !== null; request = await peer.request()) {
+        if (!request.head.startsWith('GET /held ')) peer.write(ok())
+      }
+    })
+    let connect = (): void => {}
+    let asked = 0
+    const lookup = (_host: string, _options: object, done: (error: null, addresses: object[]) => void): void => {
+      const answer = (): void => done(null, [{ address: '127.0.0.1', family: 4 }])
+      if (asked++ === 0) answer()
+      else connect = answer
+    }
+    const agent = stage.agent({ connect: { lookup } })
+    const named = `http://name.test:${port}`
+    // It persists.
+    for (const path of ['/1', '/2']) {
+      await stage.send(agent, { origin: named, path }).done
+      await turns(6)
+    }
+    const held = stage.send(agent, { origin: named, path: '/held' })
+    const waiting = stage.send(agent, { origin: named, path: '/waiting' })
+    while (first!.requests.length < 3 || asked < 2) await turns(1)
+    first!.write(ok())
+    await held.done
+    await turns(20)
+    connect()
+    await waiting.done
+    await turns(20)
+  })
 })
 
 describe('a pipeline that is lost', () => {

@@ -118,11 +118,23 @@ const drainAfterLoss = {
   reason: "'drain' comes whenever a busy agent has room again; undici forgets it when the connection was lost",
   ours: [['agent', 'drain', 'http://127.0.0.1:PORT/']] satisfies Entry[],
 } as const
+/** What it was sent on the first of two connections, and on the second. */
+const sentOn = (...paths: string[]): Entry => [
+  'wire',
+  'received',
+  paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: name.test:PORT\r\nconnection: keep-alive\r\n\r\n`).join(''),
+]
 const only8 = (reason: string): Omit<Deviation, 'scenario'> => ({ undici: 8, reason })
 const lostInJson = "undici's Agent copies its options as JSON, where NaN and Infinity become null; they are refused"
 const lostInConnector = "undici's Pool does not check the options of its connector; its Client does, and so do we"
 
 export const DEVIATIONS: Deviation[] = [
+  {
+    scenario: 'of which one waits for a connection to be made, while another one becomes free',
+    reason: 'It takes the free one, and the new one stays free for others; with undici it waits for the new one',
+    undicis: [['agent', 'connect', 'http://name.test:PORT/'], sentOn('/1', '/2', '/held'), sentOn('/waiting')],
+    ours: [['agent', 'connect', 'http://name.test:PORT/'], sentOn('/1', '/2', '/held', '/waiting')],
+  },
   ...[
     ['connections', 'invalid connections'],
     ['keepAliveTimeout', 'invalid keepAliveTimeout'],
