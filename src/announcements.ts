@@ -10,7 +10,7 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { EventEmitter } from 'node:events'
 import { InformationalError } from './errors.js'
 import type { EndReason } from './pool/connection-owner.js'
-import type { PoolEvents } from './pool/origin-pool.js'
+import type { PoolEvents } from './pool/pool-owner.js'
 import { type Scheduler, type Task, throwLater } from './reactor/scheduler.js'
 
 /** What waits to be told. */

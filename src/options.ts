@@ -4,7 +4,7 @@
 import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net'
 import type { Agent, buildConnector, Client } from 'undici'
 import { InvalidArgumentError } from './errors.js'
-import type { OriginPoolOptions } from './pool/origin-pool.js'
+import type { OriginPoolOptions } from './pool/pool-owner.js'
 import { maxHeaderSize as nodeMaxHeaderSize } from './request/node-http.js'
 import type { RecycleMode } from './socket-pool/socket-pool.js'
 import type { TlsTransportName } from './tls/native-tls.js'

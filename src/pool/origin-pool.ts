@@ -3,66 +3,26 @@
  *
  * Invariant: a request waits in the queue only while every connection is busy and no further one may be opened.
  */
-import { AsyncResource } from 'node:async_hooks'
 import type { Dispatcher } from 'undici'
-import { ClientClosedError, ClientDestroyedError } from '../errors.js'
-import { inRootContext } from '../reactor/scheduler.js'
+import { ClientClosedError } from '../errors.js'
 import { Request, type RequestCarrier, type RequestTracker } from '../request/request.js'
 import type { WithdrawalOptions } from '../request/withdrawal.js'
 import { LinkedList } from '../structures/linked-list.js'
 import type { Connector, Transport } from '../transport/transport.js'
+import { Ahead, type AheadOwner } from './ahead.js'
 import { Connection } from './connection.js'
-import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
+import type { ConnectionOwner, EndReason } from './connection-owner.js'
 import { FreeConnections } from './free-connections.js'
 import { Habits } from './habits.js'
 import type { Occasion } from './opening.js'
 import { Openings } from './openings.js'
-import { Preconnect, type PreconnectListener, Preconnects } from './preconnect.js'
+import type { OriginPoolOptions, OriginStats, PoolEvents } from './pool-owner.js'
+import type { PreconnectListener } from './preconnect.js'
 import { RequestQueue } from './request-queue.js'
-import { type SpareEnd, type SpareOwner, type SpareStats, Spares } from './spares.js'
-import { type TargetOptions, targetOf } from './target.js'
+import type { SpareStats } from './spares.js'
+import { targetOf } from './target.js'
 
-export interface OriginPoolOptions extends ConnectionOptions, TargetOptions {
-  /** Infinity: no limit. */
-  connections: number
-  /** In milliseconds since the connection was made; 0: no limit. */
-  clientTtl: number
-  /** How many connections are kept open ahead of the requests where they end behind each response. */
-  spareConnections: number
-  /** A body that is not as long as announced is an error, not a warning. */
-  strictContentLength: boolean
-}
-
-/** The events of undici's dispatchers, for one origin; those of connections with the async context that is theirs. */
-export interface PoolEvents {
-  onConnect(origin: URL, context: AsyncResource): void
-  /** @param isAfterwards not to be told within what is going on just now, a handler's callback */
-  onDisconnect(origin: URL, context: AsyncResource, reason: EndReason, isAfterwards: boolean): void
-  onConnectionError(origin: URL, context: AsyncResource, error: Error): void
-  onDrain(origin: URL): void
-  /** A request that was lost with its connection goes to another one. */
-  onSendingAgain(): void
-  /** The pool has no requests any more. */
-  onIdle(): void
-}
-
-/** As undici's PoolStats. */
-export interface OriginStats {
-  /** Open connections. */
-  connected: number
-  /** Open connections that can take a request. */
-  free: number
-  /** Requests that have not been written. */
-  pending: number
-  /** Requests that wait for a connection; a part of `pending`. */
-  queued: number
-  /** Requests that were written and not answered. */
-  running: number
-  /** All requests. */
-  size: number
-}
-
-export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker, SpareOwner {
+export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker, AheadOwner<Connection> {
   readonly origin: URL
   /** Of the URL, which works them out anew each time. */
   readonly #originText: string
@@ -77,17 +37,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #connections = new LinkedList<Connection>()
   readonly #free = new FreeConnections<Connection, Request>()
   readonly #openings = new Openings<Connection, Request>()
-  readonly #preconnects = new Preconnects<Connection>()
-  readonly #spares: Spares | null
-  /** Whom the peer has to prove to be: as for the last request that a connection was made for. */
-  #spareServername: string | null = null
-  /** In which listeners hear of spares: nobody's. */
-  #spareContext: AsyncResource | undefined
+  readonly #ahead: Ahead<Connection>
   #created = 0
   readonly #queue = new RequestQueue()
   #size = 0
   #needsDrain = false
-  #isClosing = false
+  /** close() or destroy() was called. */
+  isClosing = false
   #destroyedWith: Error | null = null
 
   /** @param spareStats counters that are shared */
@@ -107,8 +63,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#options = options
     this.#events = events
     this.#connector = transport.connectorTo(targetOf(origin, options))
-    const { scheduler, waits } = transport
-    this.#spares = options.spareConnections > 0 ? new Spares(this, options, scheduler, waits, spareStats) : null
+    this.#ahead = new Ahead<Connection>(this, options, transport, spareStats)
   }
 
   /** Nothing to do and nothing open. */
@@ -118,7 +73,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   /** Nor is anything to be opened. */
   get canBeForgotten(): boolean {
-    return this.isUnused && !this.#spares?.isAwake
+    return this.isUnused && !this.#ahead.isAwake
   }
 
   get size(): number {
@@ -157,7 +112,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#hold(request)
     request.mayBeWithdrawn(options as WithdrawalOptions)
     if (!request.isOver) {
-      this.#spares?.onRequest()
+      this.#ahead.onRequest()
       this.#place(request)
     }
     if (this.#options.connections !== Number.POSITIVE_INFINITY && this.#decide(null) === 'wait') this.#needsDrain = true
@@ -170,14 +125,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
    * @param servername for TLS; `null`: the host of the URL
    */
   preconnect(connections: number, servername: string | null, listener: PreconnectListener): void {
-    const count = Math.min(connections, Math.max(0, this.#options.connections - this.#connections.size))
-    const call = new Preconnect(this.origin, servername, count, listener)
-    // Whoever hears of one of them may end us all.
-    for (let i = 0; i < count && !this.#isClosing; i++) {
-      const connection = this.#create(call)
-      this.#preconnects.add(connection, call)
-      connection.open(this.#connector.connectTimeout)
-    }
+    this.#ahead.preconnect(connections, servername, listener)
   }
 
   #newRequest(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Request {
@@ -191,24 +139,22 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   /** Ends idle connections; the others end with their last request. */
   close(): void {
-    this.#isClosing = true
-    this.#spares?.stop()
-    for (const connection of this.#preconnects.cancel(new ClientClosedError())) this.#giveUp(connection)
-    if (this.#size > 0) return this.#serveQueue()
+    this.isClosing = true
+    for (const connection of this.#ahead.stop(new ClientClosedError())) this.giveUp(connection)
+    if (this.#size > 0) return this.serveQueue()
     for (const connection of this.#connections) {
       if (connection.isOpen) connection.retire()
       // Else it has just ended, or is made for a request that is being aborted, and which it will hear of.
-      else if (connection.isConnecting && connection.awaiting === null) this.#giveUp(connection)
+      else if (connection.isConnecting && connection.awaiting === null) this.giveUp(connection)
     }
   }
 
   /** Fails all requests, and ends all connections at once. */
   destroy(error: Error): void {
-    this.#isClosing = true
+    this.isClosing = true
     this.#destroyedWith = error
-    this.#spares?.stop()
     const queue = this.#queue.takeAll()
-    this.#preconnects.cancel(error)
+    this.#ahead.stop(error)
     for (const request of queue) request.fail(error)
     for (const connection of this.#connections) {
       this.#connections.remove(connection)
@@ -224,7 +170,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #forgetOne(): void {
     this.#size--
     if (this.#size > 0) return
-    if (this.#isClosing) this.close()
+    if (this.isClosing) this.close()
     this.#events.onIdle()
   }
 
@@ -234,7 +180,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   /** It waited in the queue. */
   requestAborted(request: Request): void {
     this.#queue.remove(request)
-    this.#serveQueue()
+    this.serveQueue()
   }
 
   /** A response that nobody reads does not keep the process alive, as with undici, whose socket is not being read from. */
@@ -258,27 +204,26 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     if (isWelcome) {
       connection.reassign(this.#queue.takeFirst())
     } else {
-      this.#giveUp(connection)
+      this.giveUp(connection)
     }
-    this.#serveQueue()
+    this.serveQueue()
   }
 
   onConnected(connection: Connection): void {
     if (this.#options.clientTtl > 0) connection.connectedAt = performance.now()
     this.#events.onConnect(this.origin, connection.context)
-    this.#preconnects.opened(connection)
+    this.#ahead.onConnected(connection)
   }
 
   onConnectFailed(connection: Connection, error: Error, request: Request | null): void {
     this.#connections.remove(connection)
-    if (connection.isAhead) this.#spareEnded(connection, 'failed')
-    this.#preconnects.failed(connection, error)
+    this.#ahead.onConnectFailed(connection, error)
     const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
     if (request !== null && this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
     for (const request of failed) request.fail(error)
     this.#events.onConnectionError(this.origin, connection.context, error)
-    this.#serveQueue()
+    this.serveQueue()
   }
 
   onFree(connection: Connection): void {
@@ -288,61 +233,48 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   onAvailable(connection: Connection): void {
     this.onFree(connection)
     if (!this.#openings.isEmpty) this.#bindLate(connection)
-    this.#serveQueue()
+    this.serveQueue()
   }
 
   onDisconnected(connection: Connection, reason: EndReason, unsent: Request[], isAfterwards = false): void {
     this.#connections.remove(connection)
     this.#free.trim(this.#connections.size)
-    if (connection.isAhead) this.#spareEnded(connection, isOfPeer(reason) ? 'closed' : 'unneeded')
-    else if (this.habits.closes) this.#spares?.onEndOfOrigin()
+    const wasAhead = this.#ahead.onDisconnected(connection, reason)
+    if (!wasAhead && this.habits.closes) this.#ahead.onEndOfOrigin()
     this.#events.onDisconnect(this.origin, connection.context, reason, isAfterwards)
     for (const request of unsent) request.unstart(this)
     this.#queue.putBefore(unsent)
-    this.#serveQueue()
+    this.serveQueue()
   }
 
   onEndOfOrigin(): void {
-    this.#spares?.onEndOfOrigin()
+    this.#ahead.onEndOfOrigin()
   }
 
-  makeSpare(): boolean {
-    if (this.#isClosing || this.#queue.length > 0 || this.#connections.size >= this.#options.connections) return false
-    this.#spareContext ??= inRootContext(() => new AsyncResource('RecyclingAgentSpare', { requireManualDestroy: true }))
-    const connection = this.#create({
-      origin: this.#originText,
-      protocol: this.#protocol,
-      servername: this.#spareServername,
-      context: this.#spareContext,
-    })
-    connection.isAhead = true
+  // AheadOwner
+
+  get room(): number {
+    return this.#options.connections - this.#connections.size
+  }
+
+  get hasWaiting(): boolean {
+    return this.#queue.length > 0
+  }
+
+  connections(): Iterable<Connection> {
+    return this.#connections
+  }
+
+  begin(occasion: Occasion, prepare: (connection: Connection) => void): void {
+    const connection = this.#create(occasion)
+    prepare(connection)
     connection.open(this.#connector.connectTimeout)
-    return true
   }
 
-  endSpares(): void {
-    for (const connection of this.#connections) {
-      if (!connection.isAhead) continue
-      if (connection.isOpen) connection.retire('socket idle timeout')
-      else if (connection.isConnecting) this.#giveUp(connection)
-    }
-    this.#serveQueue()
-  }
-
-  #spareEnded(connection: Connection, end: SpareEnd): void {
-    connection.isAhead = false
-    this.#spares!.onEnded(end)
-  }
-
-  /** A request goes before a spare that is still being made. @returns whether there was one */
-  #giveUpSpare(): boolean {
-    if (!this.#spares?.isAwake) return false
-    for (const connection of this.#connections) {
-      if (!connection.isAhead || !connection.isConnecting) continue
-      this.#giveUp(connection)
-      return true
-    }
-    return false
+  giveUp(connection: Connection): void {
+    this.#connections.remove(connection)
+    this.#ahead.onGivenUp(connection)
+    connection.reassign(null)
   }
 
   #hold(request: Request): void {
@@ -389,7 +321,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
       if (request.isSentAgain) return this.#serveAnew(request)
       const server = this.#decide(request)
       if (server === 'wait') {
-        if (!this.#giveUpSpare()) return false
+        if (!this.#ahead.giveUpSpare()) return false
       } else if (server === 'open') {
         this.#open(request)
         return true
@@ -409,7 +341,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #serveAnew(request: Request): boolean {
     while (this.#connections.size >= this.#options.connections) {
       const idle = this.#free.first(null)
-      if (idle === undefined && this.#giveUpSpare()) continue
+      if (idle === undefined && this.#ahead.giveUpSpare()) continue
       if (idle === undefined || idle.runningCount > 0) return false
       idle.retire()
     }
@@ -418,8 +350,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   #open(request: Request): void {
-    this.#spareServername = request.servername
-    this.#spares?.onMissed()
+    this.#ahead.onMissed(request.servername)
     const connection = this.#create(request)
     connection.reassign(request)
     this.#openings.add(connection, this.#connections.size)
@@ -439,19 +370,13 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     // What has arrived ends the connection, and whoever hears of that may do anything.
     if (!connection.isFit(request) || waiting.awaiting !== request) return
     waiting.release()
-    if (this.#spares?.isAwake) {
-      waiting.isAhead = true
-      this.#spares.onLeft()
-    }
+    this.#ahead.onLeft(waiting)
     this.#give(connection, request)
   }
 
   /** @param connection that can take it */
   #give(connection: Connection, request: Request): void {
-    if (connection.isAhead) {
-      connection.isAhead = false
-      this.#spares!.onTaken()
-    }
+    this.#ahead.onTaken(connection)
     connection.assign(request)
   }
 
@@ -462,14 +387,8 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     return connection
   }
 
-  /** Of one that is being made, and that nobody waits for. */
-  #giveUp(connection: Connection): void {
-    this.#connections.remove(connection)
-    if (connection.isAhead) this.#spareEnded(connection, 'unneeded')
-    connection.reassign(null)
-  }
-
-  #serveQueue(): void {
+  /** Whoever waits is served as far as that is possible now. */
+  serveQueue(): void {
     while (this.#queue.length > 0 && this.#decide(null) !== 'wait') {
       // Taken out first: serving it may call back here.
       const request = this.#queue.takeFirst()
@@ -479,7 +398,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
         return
       }
     }
-    if (!this.#needsDrain || this.#isClosing || this.#queue.length > 0 || this.#decide(null) === 'wait') return
+    if (!this.#needsDrain || this.isClosing || this.#queue.length > 0 || this.#decide(null) === 'wait') return
     this.#needsDrain = false
     this.#events.onDrain(this.origin)
   }
@@ -489,6 +408,3 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     return clientTtl > 0 && performance.now() - connection.connectedAt > clientTtl
   }
 }
-
-/** The peer has ended a connection, or broken the rules on it. */
-const isOfPeer = (reason: EndReason): boolean => reason instanceof Error && !(reason instanceof ClientDestroyedError)

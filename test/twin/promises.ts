@@ -192,7 +192,9 @@ const drainsOnce: PromiseCheck = async (make, style) => {
   for (const { over } of all) expect(await over).toBe('end')
   await Promise.race([drained.promise, turns(50)])
   await turns(10)
-  expect(startedAtDrain, 'once, when all have started').toEqual([6])
+  expect(startedAtDrain, 'once').toHaveLength(1)
+  // The last one may be with a connection that rests for a turn while the other one has room already.
+  expect(startedAtDrain[0], 'when none waits for a connection').toBeGreaterThanOrEqual(5)
 }
 
 /** Bytes that say where they belong. */
