@@ -4,7 +4,6 @@
  */
 import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
-import type { Duplex } from 'node:stream'
 import { BodyTimeoutError, ClientDestroyedError, HeadersTimeoutError, socketError } from '../errors.js'
 import type { FieldSection } from '../http1/field-section.js'
 import type { ResponseHead } from '../http1/response-head.js'
@@ -12,11 +11,11 @@ import type { DeadlineOwner } from '../reactor/deadlines.js'
 import { soon, type Task } from '../reactor/scheduler.js'
 import type { Request } from '../request/request.js'
 import type { Connector, Transport } from '../transport/transport.js'
-import { type Initiator, Received, type Wire, type WireListener } from '../transport/wire.js'
+import { Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
-import { type ConnectionPhase, nextPhase } from './connection-phase.js'
 import { FinWatch, type FinWatchOwner } from './fin-watch.js'
 import { PooledConnection } from './free-connections.js'
+import { Life, type LifeOwner } from './life.js'
 import { type Occasion, Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
@@ -26,7 +25,7 @@ import { isEndOfPeer, mayBeRepeated, maySendAgain } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
-  implements OpeningOwner, ResponsesOwner, WireListener, PipelineOwner, FinWatchOwner, DeadlineOwner, Task
+  implements OpeningOwner, ResponsesOwner, WireListener, PipelineOwner, FinWatchOwner, LifeOwner, DeadlineOwner, Task
 {
   /** performance.now() when it was connected; the owner sets it, where connections have a limited time. */
   connectedAt = 0
@@ -40,9 +39,8 @@ export class Connection
   readonly #pipeline: Pipeline
   readonly #responses: Responses
   readonly #patience: Patience
-  #phase: ConnectionPhase = 'connecting'
   readonly #opening: Opening
-  #wire: Wire | null = null
+  readonly #life: Life
   /** From the first response on that it is kept behind. */
   #finWatch: FinWatch | null = null
   /** It was given a request when it had none: the peer may have ended it just then. */
@@ -70,16 +68,17 @@ export class Connection
     this.#pipeline = new Pipeline(this, owner, options, transport.waits)
     this.#patience = new Patience(this, transport.deadlines, options)
     this.#responses = new Responses(this, this.#pipeline, this.#patience, transport.scheduler, options)
+    this.#life = new Life(this, this.#pipeline, this.#responses, this.#patience, transport.scheduler)
     this.#opening = new Opening(connector, occasion, this)
   }
 
   get isOpen(): boolean {
-    return this.#phase === 'open'
+    return this.#life.phase === 'open'
   }
 
   /** It is being made. */
   get isConnecting(): boolean {
-    return this.#phase === 'connecting'
+    return this.#life.phase === 'connecting'
   }
 
   get runningCount(): number {
@@ -92,18 +91,18 @@ export class Connection
 
   /** The request that waits for the connection to be made. */
   get awaiting(): Request | null {
-    return this.#phase === 'connecting' ? this.#pipeline.pending : null
+    return this.#life.phase === 'connecting' ? this.#pipeline.pending : null
   }
 
   /** Whether {@link assign} may be called. */
   get canTake(): boolean {
-    return this.#phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
+    return this.#life.phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
   }
 
   /** With TLS: whether the peer is, or will be, proved to be whom this request is for, and could become its tunnel. */
   isFor({ protocol, servername, wantsTunnel }: Request): boolean {
     if (protocol !== 'https:') return true
-    const canDetach = this.#wire === null ? this.#opening.isForTunnel : this.#wire.canDetach
+    const canDetach = this.#life.wire === null ? this.#opening.isForTunnel : this.#life.wire.canDetach
     return servername === this.#opening.servername && (canDetach || !wantsTunnel)
   }
 
@@ -124,16 +123,16 @@ export class Connection
    */
   isFit(request: Request): boolean {
     if (!this.isFor(request)) {
-      this.#close(request.servername === this.#opening.servername ? 'upgrade' : 'servername changed', 'self')
+      this.#life.close(request.servername === this.#opening.servername ? 'upgrade' : 'servername changed', 'self')
       return false
     }
     if (this.#pipeline.first !== null) return true
     if (this.#patience.isOver) {
-      this.#close('socket idle timeout', 'self')
+      this.#life.close('socket idle timeout', 'self')
       return false
     }
     if (this.#isResting) return true
-    const wire = this.#wire!
+    const wire = this.#life.wire!
     if (wire.probe() === Received.Nothing) {
       if (!wire.probesKernel) this.#rest(wire)
       return true
@@ -146,7 +145,7 @@ export class Connection
   open(timeoutMs: number): void {
     this.#opening.start()
     // Not before: a function of the user's may have moved a fake clock meanwhile, or ended the connection.
-    if (this.#phase === 'connecting') this.#patience.forConnection(timeoutMs)
+    if (this.#life.phase === 'connecting') this.#patience.forConnection(timeoutMs)
   }
 
   /** Another connection takes the request that is {@link awaiting}: this one is made nevertheless. */
@@ -157,8 +156,8 @@ export class Connection
   /** Of a connection that is being made: this request waits for it now; `null`: nobody does, and it is given up. */
   reassign(request: Request | null): void {
     if (request !== null) return this.#take(request)
-    if (this.#phase !== 'connecting') return
-    this.#end(null)
+    if (this.#life.phase !== 'connecting') return
+    this.#life.giveUp()
     this.#opening.withdraw()
   }
 
@@ -173,42 +172,27 @@ export class Connection
     this.#hasIdled = true
     const canBeRepeated = this.#options.retryStale && mayBeRepeated(request)
     if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(canBeRepeated)
-    else if (canBeRepeated && this.#finWatch !== null && this.#wire!.probesKernel) return this.#writeSoon()
+    else if (canBeRepeated && this.#finWatch !== null && this.#life.wire!.probesKernel) return this.#writeSoon()
     this.#schedule()
   }
 
   /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
   retire(reason: EndReason = new ClientDestroyedError()): void {
     this.#pipeline.stopWriting()
-    if (this.#pipeline.first === null) this.#close(reason, 'self')
+    if (this.#pipeline.first === null) this.#life.close(reason, 'self')
   }
 
-  /**
-   * Ends at once. Requests that were not written are failed with `error` now, the others in the next turn, as undici
-   * does when their socket has closed.
-   */
+  /** Ends at once, with all its requests. @param error theirs */
   destroy(error: Error): void {
-    if (this.#phase === 'closed') return
-    const running = this.#pipeline.takeRunning()
-    const unsent = this.#pipeline.takeAll()
-    const wasOpen = this.isOpen
-    if (!wasOpen) this.#opening.giveUp(error)
-    this.#end(running.length === 0 && unsent.length === 0 ? 'self' : null, error)
-    for (const request of unsent) request.fail(error)
-    this.#pipeline.stopUpload(error)
-    const run = (): void => {
-      for (const request of running) request.fail(error)
-      if (wasOpen) this.#owner.onDisconnected(this, error, [])
-    }
-    if (running.length === 0) run()
-    else this.#transport.scheduler.later({ run })
+    if (this.isConnecting) this.#opening.giveUp(error)
+    if (this.#life.phase !== 'closed') this.#life.destroy(error)
   }
 
   // Task: what could not be done within the call that asked for it.
 
   run(): void {
     this.#isScheduled = false
-    if (this.#phase !== 'open') return
+    if (this.#life.phase !== 'open') return
     if (this.#pipeline.first === null) {
       // It is told when that is over.
       if (this.#finWatch?.isWaiting) return
@@ -221,9 +205,7 @@ export class Connection
   // OpeningOwner
 
   onOpened(wire: Wire): void {
-    this.#phase = nextPhase(this.#phase, 'connected')
-    this.#wire = wire
-    wire.listener = this
+    this.#life.begin(wire)
     this.#owner.onConnected(this)
     // Whoever was told may have ended it, or withdrawn its request.
     if (!this.isOpen) return
@@ -232,17 +214,13 @@ export class Connection
   }
 
   onOpeningFailed(error: Error): void {
-    this.#patience.stop()
-    this.#phase = nextPhase(this.#phase, 'failed')
-    const requests = this.#pipeline.takeAll()
-    this.#pipeline.end()
-    this.#owner.onConnectFailed(this, error, requests[0] ?? null)
+    this.#owner.onConnectFailed(this, error, this.#life.fail())
   }
 
   // WireListener
 
   onReadable(): void {
-    if (this.#phase === 'open') this.#responses.receive(this.#wire!)
+    if (this.#life.phase === 'open') this.#responses.receive(this.#life.wire!)
   }
 
   onDrain(): void {
@@ -253,7 +231,7 @@ export class Connection
 
   onPeerClosed(): void {
     this.#finWatch?.onClosed()
-    this.#close(socketError('other side closed', this.#wire!.info), 'peer')
+    this.#life.close(socketError('other side closed', this.#life.wire!.info), 'peer')
   }
 
   onLost(error: Error): void {
@@ -285,56 +263,45 @@ export class Connection
   onAnswered(request: Request, head: ResponseHead, trailers: FieldSection): void {
     const pipeline = this.#pipeline
     const isLast = pipeline.isCut || (pipeline.isLast && pipeline.first === null)
-    if (pipeline.isSentTo(this.#wire!) && head.shouldKeepAlive && !isLast) {
+    if (pipeline.isSentTo(this.#life.wire!) && head.shouldKeepAlive && !isLast) {
       this.#finWatch ??= new FinWatch(this, this.#owner.habits, this.#transport.waits)
       this.#finWatch.onAnswered(pipeline.first === null)
-      this.#rest(this.#wire!)
+      this.#rest(this.#life.wire!)
       this.#owner.onFree(this)
       request.onEnd(trailers)
-      if (this.#phase === 'open') this.#nextResponse()
+      if (this.#life.phase === 'open') this.#nextResponse()
       return
     }
-    // The descriptor goes back before the handler hears of the end, so that the next request can have it.
     if (isEndOfOrigin(head, request, this.#options.pipelining)) this.#owner.onEndOfOrigin()
-    const unsent = pipeline.takeAll()
-    this.#end(pipeline.isCut ? null : head.shouldKeepAlive && head.isSound ? 'self' : 'peer')
-    request.onEnd(trailers)
-    pipeline.stopUpload()
-    this.#owner.onDisconnected(this, 'reset', unsent, true)
+    this.#life.closeBehind(request, head, trailers)
   }
 
   onTunnel(head: ResponseHead, rest: Buffer): void {
-    const request = this.#pipeline.takeFirst()
-    const unsent = this.#pipeline.takeAll()
-    this.#phase = nextPhase(this.#phase, 'tunnel')
-    this.#pipeline.end()
-    this.#patience.stop()
-    this.#responses.stop()
-    this.#pipeline.stopUpload()
-    const wire = this.#wire!
-    this.#wire = null
-    let stream: Duplex
-    try {
-      stream = wire.detach(rest)
-    } catch (error) {
-      request.fail(error)
-      return this.#owner.onDisconnected(this, error as Error, unsent)
-    }
-    this.#owner.onDisconnected(this, 'upgrade', unsent)
-    request.onUpgrade(head, stream)
+    this.#life.becomeTunnel(head, rest)
+  }
+
+  // LifeOwner
+
+  onEnding(): void {
+    this.#finWatch?.stop()
+  }
+
+  onEnded(reason: EndReason, unsent: Request[], isAfterwards = false): void {
+    this.#owner.onDisconnected(this, reason, unsent, isAfterwards)
   }
 
   // RequestCarrier
 
   resumeResponse(request: Request): void {
-    if (this.#wire !== null) this.#responses.resume(request, this.#wire)
+    const { wire } = this.#life
+    if (wire !== null) this.#responses.resume(request, wire)
   }
 
   requestAborted(request: Request): void {
-    if (this.#phase === 'closed') return
+    if (this.#life.phase === 'closed') return
     if (request === this.#pipeline.pending) {
       this.#pipeline.takePending()
-      if (this.#phase === 'connecting') this.#owner.onUnneeded(this)
+      if (this.#life.phase === 'connecting') this.#owner.onUnneeded(this)
       else if (this.canTake) this.#owner.onAvailable(this)
     } else if (this.#pipeline.drop(request)) this.#lose('aborted')
   }
@@ -364,10 +331,10 @@ export class Connection
     const { awaited } = this.#patience
     const { first, isUploading, runningCount } = this.#pipeline
     if (awaited === 'connection') this.#opening.expire()
-    else if (awaited === 'reuse') this.#close('socket idle timeout', 'self')
+    else if (awaited === 'reuse') this.#life.close('socket idle timeout', 'self')
     else if (awaited === 'body') this.#lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
-    else if (isUploading && !this.#wire!.isBlocked && runningCount === 1) this.#patience.forHeaders(first!)
+    else if (isUploading && !this.#life.wire!.isBlocked && runningCount === 1) this.#patience.forHeaders(first!)
     else this.#lose(new HeadersTimeoutError())
   }
 
@@ -399,9 +366,9 @@ export class Connection
 
   /** Writes the pending request if it may be written now, and asks for the next. */
   #advance(): void {
-    while (this.#phase === 'open' && this.#pipeline.canWrite) {
+    while (this.#life.phase === 'open' && this.#pipeline.canWrite) {
       // Over before anything was written: the connection goes on without it.
-      if (!this.#pipeline.write(this.#wire!) && this.isOpen && this.#pipeline.first === null) this.#nextResponse()
+      if (!this.#pipeline.write(this.#life.wire!) && this.isOpen && this.#pipeline.first === null) this.#nextResponse()
       if (this.canTake) this.#owner.onAvailable(this)
     }
   }
@@ -420,50 +387,16 @@ export class Connection
     else if (this.#pipeline.pending !== null) this.#schedule()
   }
 
-  /** Ends in good order, between two messages. */
-  #close(reason: EndReason, initiator: Initiator): void {
-    const unsent = this.#pipeline.takeAll()
-    this.#end(initiator)
-    this.#pipeline.stopUpload()
-    this.#owner.onDisconnected(this, reason, unsent)
-  }
-
-  /**
-   * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business, or can be sent
-   * once more; the others were never answered and are sent again.
-   */
   #lose(reason: EndReason): void {
     const { first } = this.#pipeline
-    const error = reason instanceof Error ? reason : undefined
-    const isRace = first !== null && error !== undefined && this.#isLostInRace(error)
-    const isSentAgain = isRace && maySendAgain(first, this.#options, this.#pipeline.isUnwritten(this.#wire!))
+    const isRace = first !== null && reason instanceof Error && this.#isLostInRace(reason)
+    const isSentAgain = isRace && maySendAgain(first, this.#options, this.#pipeline.isUnwritten(this.#life.wire!))
     if (isRace) this.#finWatch?.onClosed()
-    const requests = this.#pipeline.takeAll()
-    // The FIN was read: the descriptor's lease ends in good order.
-    this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
     if (isSentAgain) {
       first.sendAgain()
       this.#pipeline.keepBody()
       this.#owner.onSendingAgain()
-    } else if (first !== null && error !== undefined) {
-      requests.shift()!.fail(error)
     }
-    this.#pipeline.stopUpload(error)
-    this.#owner.onDisconnected(this, reason, requests, reason === 'aborted')
-  }
-
-  /**
-   * @param initiator of an end in good order; `null` for an abort
-   * @param reason what a stream of the caller's is destroyed with
-   */
-  #end(initiator: Initiator | null, reason?: Error): void {
-    this.#phase = nextPhase(this.#phase, initiator ?? 'abort')
-    this.#pipeline.end()
-    this.#patience.stop()
-    this.#finWatch?.stop()
-    this.#responses.stop()
-    if (initiator === null) this.#wire?.abort(reason)
-    else this.#wire?.finish(initiator, reason)
-    this.#wire = null
+    this.#life.lose(reason, isRace, isSentAgain)
   }
 }
