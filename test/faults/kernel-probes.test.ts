@@ -56,8 +56,21 @@ describe.runIf(isTried(whyNoNamespaces))('the peer of an idle connection', { tim
       const { agents } = await idleAgents(lab, false)
       await startAnew(lab)
       for (const agent of agents) {
-        await expect(get(agent, lab.origin)).rejects.toMatchObject({ code: 'ECONNRESET' })
+        const post = agent.request({ origin: lab.origin, path: '/', method: 'POST', body: 'x' })
+        await expect(post).rejects.toMatchObject({ code: 'ECONNRESET' })
         await lab.expectRecovered(agent)
+      }
+    })
+  })
+
+  it('the same, and a request that can be repeated is sent once more', async () => {
+    const lab = await link.server.enter(() => laboratory({ host: link.serverAddress }))
+    await link.client.enter(async () => {
+      const { agents } = await idleAgents(lab, false)
+      await startAnew(lab)
+      for (const agent of agents) {
+        expect(await get(agent, lab.origin)).toBe('kept')
+        expect(agent.stats.sentAgain).toBe(1)
       }
     })
   })

@@ -34,7 +34,9 @@ async function inMemory(
 ): Promise<Outcome[]> {
   const connect = connectInMemory({ requests, pieces, ending: 'FIN' }) as never
   const options = { connections: 1, pipelining: requests, connect }
-  const dispatcher = kind === 'ours' ? new RecyclingAgent(options) : new undici7.Agent(options)
+  // There is no second connection to send a request to once more.
+  const dispatcher =
+    kind === 'ours' ? new RecyclingAgent({ ...options, retryStale: false }) : new undici7.Agent(options)
   const asked = { origin: 'http://peer.test', blocking: false, ...request }
   const outcomes = await Promise.all(Array.from({ length: requests }, () => outcomeOf(dispatcher, asked, pauses)))
   await dispatcher.destroy()

@@ -91,7 +91,8 @@ function differsOnPurpose(ours: Outcome, theirs: Outcome, previous: Outcome | un
 async function answers(kind: 'ours' | 'undici', script: Parameters<typeof connectInMemory>[0], asked: Asked) {
   const connect = connectInMemory({ ...script, requests: asked.requests }) as never
   const options = { connections: 1, pipelining: asked.requests, connect }
-  const dispatcher = kind === 'ours' ? new RecyclingAgent(options) : new undici7.Agent(options)
+  const dispatcher =
+    kind === 'ours' ? new RecyclingAgent({ ...options, retryStale: false }) : new undici7.Agent(options)
   const request = { origin: 'http://peer.test', blocking: false, ...asked.options }
   const all = Promise.all(Array.from({ length: asked.requests }, () => outcomeOf(dispatcher, request)))
   const outcomes = await inTime(all, kind)
