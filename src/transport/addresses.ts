@@ -38,11 +38,13 @@ export function addressesIn(answer: string | LookupAddress[], family: number | u
   const found = Array.isArray(answer) ? answer : [{ address: answer, family: family ?? isIP(answer) }]
   const invalid = found.find(({ address }) => isIP(address) === 0)
   if (found.length === 0 || invalid !== undefined) {
-    const error = new TypeError(`Invalid IP address: ${invalid?.address}`) as NodeJS.ErrnoException
-    error.code = 'ERR_INVALID_IP_ADDRESS'
-    throw error
+    throw invalidAddress(invalid?.address)
   }
   return interleave(found)
+}
+
+function invalidAddress(address: string | undefined): NodeJS.ErrnoException {
+  return Object.assign(new TypeError(`Invalid IP address: ${address}`), { code: 'ERR_INVALID_IP_ADDRESS' })
 }
 
 /**
@@ -52,10 +54,12 @@ export function addressesIn(answer: string | LookupAddress[], family: number | u
 export function answeringOnce(lookup: LookupFunction): LookupFunction {
   return (hostname, options, callback) => {
     let hasAnswered = false
-    const answer: typeof callback = (...answered) => {
+    const answer: typeof callback = (error, address, family) => {
       if (hasAnswered) return
       hasAnswered = true
-      callback(...answered)
+      // Of no address at all Node's own sockets make an exception.
+      if (!error && Array.isArray(address) && address.length === 0) callback(invalidAddress(undefined), address)
+      else callback(error, address, family)
     }
     try {
       lookup(hostname, options, answer)
