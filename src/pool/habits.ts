@@ -106,6 +106,6 @@ export class Habits {
   }
 
   #step(step: HabitStep): void {
-    this.#habit = table[this.#habit][step] ?? this.#habit
+    this.#habit = table[this.#habit][step]!
   }
 }

@@ -341,7 +341,6 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   #serveAnew(request: Request): boolean {
     while (this.#connections.size >= this.#options.connections) {
       const idle = this.#free.first(null)
-      if (idle === undefined && this.#ahead.giveUpSpare()) continue
       if (idle === undefined || idle.runningCount > 0) return false
       idle.retire()
     }

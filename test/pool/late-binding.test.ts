@@ -63,6 +63,18 @@ describe.each(arms)('%s: a request that waits for its connection to be made', (_
     return { server, origin, held, agent, connected, first }
   }
 
+  it('waits on when the one that becomes free is older than clientTtl by then', async () => {
+    const clientTtl = 1000
+    const { server, origin, held, agent, first } = await busy({ clientTtl })
+    const second = get(agent, origin, '/second')
+    await held.held(1)
+    await new Promise((resolve) => setTimeout(resolve, clientTtl + 50))
+    server.answer()
+    expect(await first).toBe('/held on 0')
+    held.waiting[0]!(null)
+    expect(await second).toBe('/second on 1')
+  })
+
   it('takes the one that becomes free before that, and the other is a free one', async () => {
     const { server, origin, held, agent, connected, first } = await busy()
     const second = get(agent, origin, '/second')

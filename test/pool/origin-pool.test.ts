@@ -172,3 +172,14 @@ describe.each(arms)('%s: close()', (_name, options) => {
     expect(server.peers).toHaveLength(1)
   })
 })
+
+it('does not use a connection again whose keep-alive timeout has passed while the event loop was blocked', async () => {
+  const server = await rawServer(answering(ok()))
+  const agent = recyclingAgent({ keepAliveTimeout: 100 })
+  await get(agent, server.origin)
+  await get(agent, server.origin)
+  expect(server.peers).toHaveLength(1)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  expect(await get(agent, server.origin)).toBe('ok')
+  expect(server.peers).toHaveLength(2)
+})

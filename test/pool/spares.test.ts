@@ -223,4 +223,11 @@ describe('backing off', () => {
     expect(bench.stats.backingOff).toBe(1)
     expect(pause()).toBe(2 * FIRST_PAUSE_MS)
   })
+
+  it('does not begin for a spare that fails when none is wanted any more', () => {
+    awake()
+    bench.spares.stop()
+    bench.spares.onEnded('failed')
+    expect(bench.stats).toMatchObject({ failed: 1, backingOff: 0 })
+  })
 })
