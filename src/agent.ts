@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
 import type { Counters, SingleConnectionStats } from './dispatcher-core.js'
 import { type PreconnectOptions, type RecyclingAgentOptions, resolveOptions } from './options.js'
-import type { OriginStats } from './pool/pool-owner.js'
+import type { OriginStats } from './pool/origin-stats.js'
 
 /**
  * What {@link RecyclingAgent.stats} returns: undici's PoolStats by origin, or its ClientStats with `connections: 1`; and

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { DispatcherBase } from './dispatcher-base.js'
 import { type Counters, parseOrigin } from './dispatcher-core.js'
 import { type PreconnectOptions, type RecyclingAgentOptions, resolveOptions } from './options.js'
-import type { OriginStats } from './pool/pool-owner.js'
+import type { OriginStats } from './pool/origin-stats.js'
 import { definePoolMembers } from './undici-members.js'
 
 /** The options of undici's Pool that concern HTTP/1.1, with undici's meaning and defaults, and our own. */

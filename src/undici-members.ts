@@ -4,7 +4,7 @@
  * its dispatch method. Where a symbol is not there, whoever would read it has to do without.
  */
 import type { Dispatcher } from 'undici'
-import type { OriginStats } from './pool/pool-owner.js'
+import type { OriginStats } from './pool/origin-stats.js'
 import { undiciSymbols } from './undici.js'
 
 /** What a dispatcher for one origin can say of itself. */

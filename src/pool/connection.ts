@@ -13,15 +13,16 @@ import type { Request } from '../request/request.js'
 import type { Connector, Transport } from '../transport/transport.js'
 import { Received, type Wire, type WireListener } from '../transport/wire.js'
 import type { ConnectionOptions, ConnectionOwner, EndReason } from './connection-owner.js'
-import { FinWatch, type FinWatchOwner } from './fin-watch.js'
+import type { FinWatchOwner } from './fin-watch.js'
 import { PooledConnection } from './free-connections.js'
+import { Idleness } from './idleness.js'
 import { Life, type LifeOwner } from './life.js'
 import { type Occasion, Opening, type OpeningOwner } from './opening.js'
 import { Patience } from './patience.js'
 import { Pipeline, type PipelineOwner } from './pipeline.js'
 import { Responses, type ResponsesOwner } from './responses.js'
 import { isEndOfOrigin } from './reuse.js'
-import { isEndOfPeer, mayBeRepeated, maySendAgain } from './sending-again.js'
+import { mayBeRepeated } from './sending-again.js'
 
 export class Connection
   extends PooledConnection<Connection, Request>
@@ -40,13 +41,8 @@ export class Connection
   readonly #responses: Responses
   readonly #patience: Patience
   readonly #opening: Opening
+  readonly #idleness: Idleness
   readonly #life: Life
-  /** From the first response on that it is kept behind. */
-  #finWatch: FinWatch | null = null
-  /** It was given a request when it had none: the peer may have ended it just then. */
-  #hasIdled = false
-  /** Up to this turn of the event loop nothing is written on an idle connection: a FIN may not have been seen yet. */
-  #restsUntil = -1
   #isScheduled = false
   /** Made once, for connections that are used again. */
   #advanceSoon: (() => void) | null = null
@@ -68,7 +64,13 @@ export class Connection
     this.#pipeline = new Pipeline(this, owner, options, transport.waits)
     this.#patience = new Patience(this, transport.deadlines, options)
     this.#responses = new Responses(this, this.#pipeline, this.#patience, transport.scheduler, options)
-    this.#life = new Life(this, this.#pipeline, this.#responses, this.#patience, transport.scheduler)
+    this.#idleness = new Idleness(this, owner.habits, transport)
+    this.#life = new Life(this, options, transport.scheduler, {
+      pipeline: this.#pipeline,
+      responses: this.#responses,
+      patience: this.#patience,
+      idleness: this.#idleness,
+    })
     this.#opening = new Opening(connector, occasion, this)
   }
 
@@ -96,7 +98,7 @@ export class Connection
 
   /** Whether {@link assign} may be called. */
   get canTake(): boolean {
-    return this.#life.phase === 'open' && this.#pipeline.canTake && !this.#finWatch?.expectsEnd
+    return this.#life.phase === 'open' && this.#pipeline.canTake && !this.#idleness.expectsEnd
   }
 
   /** With TLS: whether the peer is, or will be, proved to be whom this request is for, and could become its tunnel. */
@@ -114,7 +116,7 @@ export class Connection
   /** Whether this request, which waits for another connection, is rather written here, and at once. */
   isReadyFor(request: Request): boolean {
     if (!this.canTake || this.#pipeline.first !== null || !this.isFor(request)) return false
-    return this.#finWatch?.isReady(this.#options.retryStale && mayBeRepeated(request)) ?? true
+    return this.#idleness.isReady(this.#mayBeRepeated(request))
   }
 
   /**
@@ -131,10 +133,10 @@ export class Connection
       this.#life.close('socket idle timeout', 'self')
       return false
     }
-    if (this.#isResting) return true
+    if (this.#idleness.isResting) return true
     const wire = this.#life.wire!
     if (wire.probe() === Received.Nothing) {
-      if (!wire.probesKernel) this.#rest(wire)
+      if (!wire.probesKernel) this.#idleness.rest(wire)
       return true
     }
     this.onReadable()
@@ -161,19 +163,12 @@ export class Connection
     this.#opening.withdraw()
   }
 
-  /**
-   * Takes a request; see {@link canTake}. Behind others it is written now. Else in the next turn, in which a FIN is seen
-   * first; but where the origin persists, and the request could be sent again, within this one: one iteration of the event
-   * loop is a large part of what a request costs (undici writes from a microtask, too).
-   */
+  /** Takes a request; see {@link canTake}. Behind others it is written now. */
   assign(request: Request): void {
     this.#take(request)
     if (this.#pipeline.first !== null) return this.#advance()
-    this.#hasIdled = true
-    const canBeRepeated = this.#options.retryStale && mayBeRepeated(request)
-    if (this.#finWatch?.isUnsure) this.#finWatch.waitBefore(canBeRepeated)
-    else if (canBeRepeated && this.#finWatch !== null && this.#life.wire!.probesKernel) return this.#writeSoon()
-    this.#schedule()
+    if (this.#idleness.onTaken(this.#life.wire!, this.#mayBeRepeated(request)) === 'soon') this.#writeSoon()
+    else this.#schedule()
   }
 
   /** Of an open connection with nothing pending, but for what was aborted: ends when what is running is answered. */
@@ -195,8 +190,8 @@ export class Connection
     if (this.#life.phase !== 'open') return
     if (this.#pipeline.first === null) {
       // It is told when that is over.
-      if (this.#finWatch?.isWaiting) return
-      if (this.#isResting) return this.#schedule()
+      if (this.#idleness.isWaiting) return
+      if (this.#idleness.isResting) return this.#schedule()
     }
     this.#advance()
     if (this.#responses.isDue) this.onReadable()
@@ -230,12 +225,12 @@ export class Connection
   // ResponsesOwner
 
   onPeerClosed(): void {
-    this.#finWatch?.onClosed()
+    this.#idleness.onClosed()
     this.#life.close(socketError('other side closed', this.#life.wire!.info), 'peer')
   }
 
   onLost(error: Error): void {
-    this.#lose(error)
+    this.#life.lose(error)
   }
 
   onReceiveDue(): void {
@@ -244,7 +239,7 @@ export class Connection
 
   /** As our own business: the request goes to another connection, without its expectation. */
   onExpectationFailed(): void {
-    this.#lose('reset')
+    this.#life.lose('reset')
   }
 
   onHeadTold(): void {
@@ -264,9 +259,7 @@ export class Connection
     const pipeline = this.#pipeline
     const isLast = pipeline.isCut || (pipeline.isLast && pipeline.first === null)
     if (pipeline.isSentTo(this.#life.wire!) && head.shouldKeepAlive && !isLast) {
-      this.#finWatch ??= new FinWatch(this, this.#owner.habits, this.#transport.waits)
-      this.#finWatch.onAnswered(pipeline.first === null)
-      this.#rest(this.#life.wire!)
+      this.#idleness.onAnswered(this.#life.wire!, pipeline.first === null)
       this.#owner.onFree(this)
       request.onEnd(trailers)
       if (this.#life.phase === 'open') this.#nextResponse()
@@ -282,8 +275,8 @@ export class Connection
 
   // LifeOwner
 
-  onEnding(): void {
-    this.#finWatch?.stop()
+  onSendingAgain(): void {
+    this.#owner.onSendingAgain()
   }
 
   onEnded(reason: EndReason, unsent: Request[], isAfterwards = false): void {
@@ -303,7 +296,7 @@ export class Connection
       this.#pipeline.takePending()
       if (this.#life.phase === 'connecting') this.#owner.onUnneeded(this)
       else if (this.canTake) this.#owner.onAvailable(this)
-    } else if (this.#pipeline.drop(request)) this.#lose('aborted')
+    } else if (this.#pipeline.drop(request)) this.#life.lose('aborted')
   }
 
   // PipelineOwner
@@ -332,24 +325,14 @@ export class Connection
     const { first, isUploading, runningCount } = this.#pipeline
     if (awaited === 'connection') this.#opening.expire()
     else if (awaited === 'reuse') this.#life.close('socket idle timeout', 'self')
-    else if (awaited === 'body') this.#lose(new BodyTimeoutError())
+    else if (awaited === 'body') this.#life.lose(new BodyTimeoutError())
     // As long as the body goes out, the peer need not answer: undici counts only a blocked one.
     else if (isUploading && !this.#life.wire!.isBlocked && runningCount === 1) this.#patience.forHeaders(first!)
-    else this.#lose(new HeadersTimeoutError())
+    else this.#life.lose(new HeadersTimeoutError())
   }
 
-  get #isResting(): boolean {
-    return this.#transport.scheduler.turn <= this.#restsUntil
-  }
-
-  /** Nothing of a response has come, and the connection had been used or idle before: it was a race with the peer's end. */
-  #isLostInRace(error: Error): boolean {
-    return (this.#hasIdled || this.#finWatch !== null) && !this.#responses.hasBegun && isEndOfPeer(error)
-  }
-
-  /** Lets Node poll once before the next request, where only it can see what has arrived (undici client-h1, resumeH1). */
-  #rest({ probesKernel }: Wire): void {
-    this.#restsUntil = this.#transport.scheduler.turn + (probesKernel ? 0 : 1)
+  #mayBeRepeated(request: Request): boolean {
+    return this.#options.retryStale && mayBeRepeated(request)
   }
 
   #schedule(): void {
@@ -385,18 +368,5 @@ export class Connection
     else this.#patience.forReuse(this.#responses.idleTimeoutMs)
     if (this.canTake) this.#owner.onAvailable(this)
     else if (this.#pipeline.pending !== null) this.#schedule()
-  }
-
-  #lose(reason: EndReason): void {
-    const { first } = this.#pipeline
-    const isRace = first !== null && reason instanceof Error && this.#isLostInRace(reason)
-    const isSentAgain = isRace && maySendAgain(first, this.#options, this.#pipeline.isUnwritten(this.#life.wire!))
-    if (isRace) this.#finWatch?.onClosed()
-    if (isSentAgain) {
-      first.sendAgain()
-      this.#pipeline.keepBody()
-      this.#owner.onSendingAgain()
-    }
-    this.#life.lose(reason, isRace, isSentAgain)
   }
 }

@@ -9,35 +9,54 @@ import type { ResponseHead } from '../http1/response-head.js'
 import type { Scheduler } from '../reactor/scheduler.js'
 import type { Request } from '../request/request.js'
 import type { Initiator, Wire, WireListener } from '../transport/wire.js'
-import type { EndReason } from './connection-owner.js'
+import type { ConnectionOptions, EndReason } from './connection-owner.js'
 import { type ConnectionPhase, nextPhase } from './connection-phase.js'
+import type { Idleness } from './idleness.js'
 import type { Patience } from './patience.js'
 import type { Pipeline } from './pipeline.js'
 import type { Responses } from './responses.js'
+import { isEndOfPeer, maySendAgain } from './sending-again.js'
 
 /** Whose life it is. */
 export interface LifeOwner extends WireListener {
-  /** Nothing is awaited any more. */
-  onEnding(): void
+  /** A request that was lost is among the `unsent` of {@link onEnded}, which follows. */
+  onSendingAgain(): void
   /** It is over, and was open. See {@link ConnectionOwner.onDisconnected} */
   onEnded(reason: EndReason, unsent: Request[], isAfterwards?: boolean): void
 }
 
+/** The other rooms of the connection, which end with it. */
+export interface LifeParts {
+  readonly pipeline: Pipeline
+  readonly responses: Responses
+  readonly patience: Patience
+  readonly idleness: Idleness
+}
+
 export class Life {
   readonly #owner: LifeOwner
+  readonly #options: Pick<ConnectionOptions, 'retryStale'>
+  readonly #scheduler: Scheduler
   readonly #pipeline: Pipeline
   readonly #responses: Responses
   readonly #patience: Patience
-  readonly #scheduler: Scheduler
+  readonly #idleness: Idleness
   #phase: ConnectionPhase = 'connecting'
   #wire: Wire | null = null
 
-  constructor(owner: LifeOwner, pipeline: Pipeline, responses: Responses, patience: Patience, scheduler: Scheduler) {
+  constructor(
+    owner: LifeOwner,
+    options: Pick<ConnectionOptions, 'retryStale'>,
+    scheduler: Scheduler,
+    { pipeline, responses, patience, idleness }: LifeParts,
+  ) {
     this.#owner = owner
+    this.#options = options
+    this.#scheduler = scheduler
     this.#pipeline = pipeline
     this.#responses = responses
     this.#patience = patience
-    this.#scheduler = scheduler
+    this.#idleness = idleness
   }
 
   get phase(): ConnectionPhase {
@@ -91,12 +110,13 @@ export class Life {
   /**
    * Ends at once. The request at the head of the pipeline gets the error, unless it is our own business, or is sent once
    * more; the others were never answered and are sent again.
-   *
-   * @param isRace the peer has ended it just as that request was written
    */
-  lose(reason: EndReason, isRace: boolean, isSentAgain: boolean): void {
+  lose(reason: EndReason): void {
     const { first } = this.#pipeline
     const error = reason instanceof Error ? reason : undefined
+    const isRace = first !== null && error !== undefined && this.#isRace(error)
+    const isSentAgain = isRace && this.#sendAgain(first)
+    if (isRace) this.#idleness.onClosed()
     const requests = this.#pipeline.takeAll()
     // The FIN was read: the descriptor's lease ends in good order.
     this.#end(isRace && this.#wire!.isPeerClosed ? 'peer' : null)
@@ -142,6 +162,20 @@ export class Life {
     request.onUpgrade(head, stream)
   }
 
+  /** Nothing of a response has come, and the peer may have ended the connection just as the request was written. */
+  #isRace(error: Error): boolean {
+    return this.#idleness.mayHaveMetEnd && !this.#responses.hasBegun && isEndOfPeer(error)
+  }
+
+  /** @returns false when it may not be */
+  #sendAgain(request: Request): boolean {
+    if (!maySendAgain(request, this.#options, this.#pipeline.isUnwritten(this.#wire!))) return false
+    request.sendAgain()
+    this.#pipeline.keepBody()
+    this.#owner.onSendingAgain()
+    return true
+  }
+
   /**
    * @param initiator of an end in good order; `null` for an abort
    * @param reason what a stream of the caller's is destroyed with
@@ -158,7 +192,7 @@ export class Life {
     this.#pipeline.end()
     this.#patience.stop()
     this.#responses.stop()
-    this.#owner.onEnding()
+    this.#idleness.stop()
     this.#wire = null
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { ClientClosedError } from '../errors.js'
-import { Request, type RequestCarrier, type RequestTracker } from '../request/request.js'
+import { Request, type RequestCarrier } from '../request/request.js'
 import type { WithdrawalOptions } from '../request/withdrawal.js'
 import { LinkedList } from '../structures/linked-list.js'
 import type { Connector, Transport } from '../transport/transport.js'
@@ -14,15 +14,17 @@ import { Connection } from './connection.js'
 import type { ConnectionOwner, EndReason } from './connection-owner.js'
 import { FreeConnections } from './free-connections.js'
 import { Habits } from './habits.js'
+import { Occupancy } from './occupancy.js'
 import type { Occasion } from './opening.js'
 import { Openings } from './openings.js'
-import type { OriginPoolOptions, OriginStats, PoolEvents } from './pool-owner.js'
+import { type OriginStats, originStats } from './origin-stats.js'
+import type { OriginPoolOptions, PoolEvents } from './pool-owner.js'
 import type { PreconnectListener } from './preconnect.js'
 import { RequestQueue } from './request-queue.js'
 import type { SpareStats } from './spares.js'
 import { targetOf } from './target.js'
 
-export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, RequestTracker, AheadOwner<Connection> {
+export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, AheadOwner<Connection> {
   readonly origin: URL
   /** Of the URL, which works them out anew each time. */
   readonly #originText: string
@@ -38,9 +40,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   readonly #free = new FreeConnections<Connection, Request>()
   readonly #openings = new Openings<Connection, Request>()
   readonly #ahead: Ahead<Connection>
-  #created = 0
   readonly #queue = new RequestQueue()
-  #size = 0
+  readonly #occupancy: Occupancy
+  #created = 0
   #needsDrain = false
   /** close() or destroy() was called. */
   isClosing = false
@@ -64,11 +66,12 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#events = events
     this.#connector = transport.connectorTo(targetOf(origin, options))
     this.#ahead = new Ahead<Connection>(this, options, transport, spareStats)
+    this.#occupancy = new Occupancy(transport.scheduler, () => this.#onEmpty())
   }
 
   /** Nothing to do and nothing open. */
   get isUnused(): boolean {
-    return this.#size === 0 && this.#connections.size === 0
+    return this.size === 0 && this.#connections.size === 0
   }
 
   /** Nor is anything to be opened. */
@@ -77,26 +80,11 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   }
 
   get size(): number {
-    return this.#size
+    return this.#occupancy.size
   }
 
   get stats(): OriginStats {
-    const stats: OriginStats = {
-      connected: 0,
-      free: 0,
-      pending: this.#queue.length,
-      queued: this.#queue.length,
-      running: 0,
-      size: 0,
-    }
-    for (const connection of this.#connections) {
-      if (connection.isOpen) stats.connected++
-      if (connection.canTake) stats.free++
-      stats.pending += connection.pendingCount
-      stats.running += connection.runningCount
-    }
-    stats.size = stats.pending + stats.running
-    return stats
+    return originStats(this.#connections, this.#queue.length)
   }
 
   /**
@@ -107,9 +95,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
    */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     // Counted before a subscriber hears of it: who closes the agent then waits for this one, too.
-    this.#size++
+    this.#occupancy.enter()
     const request = this.#newRequest(options, handler)
-    this.#hold(request)
+    this.#occupancy.hold(request)
     request.mayBeWithdrawn(options as WithdrawalOptions)
     if (!request.isOver) {
       this.#ahead.onRequest()
@@ -130,9 +118,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
 
   #newRequest(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Request {
     try {
-      return new Request(this.#originText, this.#protocol, options, handler, this)
+      return new Request(this.#originText, this.#protocol, options, handler, this.#occupancy)
     } catch (error) {
-      this.#forgetOne()
+      this.#occupancy.leave()
       throw error
     }
   }
@@ -141,7 +129,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
   close(): void {
     this.isClosing = true
     for (const connection of this.#ahead.stop(new ClientClosedError())) this.giveUp(connection)
-    if (this.#size > 0) return this.serveQueue()
+    if (this.size > 0) return this.serveQueue()
     for (const connection of this.#connections) {
       if (connection.isOpen) connection.retire()
       // Else it has just ended, or is made for a request that is being aborted, and which it will hear of.
@@ -162,18 +150,6 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     }
   }
 
-  requestOver(request: Request): void {
-    this.onPaused(request)
-    this.#forgetOne()
-  }
-
-  #forgetOne(): void {
-    this.#size--
-    if (this.#size > 0) return
-    if (this.isClosing) this.close()
-    this.#events.onIdle()
-  }
-
   /** There is nothing to resume: it waits in the queue. */
   resumeResponse(): void {}
 
@@ -183,15 +159,12 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.serveQueue()
   }
 
-  /** A response that nobody reads does not keep the process alive, as with undici, whose socket is not being read from. */
   onPaused(request: Request): void {
-    if (!request.isHolding) return
-    request.isHolding = false
-    this.#transport.scheduler.letGo()
+    this.#occupancy.letGo(request)
   }
 
   onResumed(request: Request): void {
-    this.#hold(request)
+    this.#occupancy.hold(request)
   }
 
   onSendingAgain(): void {
@@ -220,7 +193,7 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     this.#ahead.onConnectFailed(connection, error)
     const failed = request === null ? [] : [request]
     // With one connection only, all that wait have waited for this one (undici: a Client's queue).
-    if (request !== null && this.#options.connections === 1) failed.push(...this.#takeFailing(error, request))
+    if (request !== null && this.#options.connections === 1) failed.push(...this.#queue.takeFailing(error, request))
     for (const request of failed) request.fail(error)
     this.#events.onConnectionError(this.origin, connection.context, error)
     this.serveQueue()
@@ -277,20 +250,9 @@ export class OriginPool implements ConnectionOwner<Connection>, RequestCarrier, 
     connection.reassign(null)
   }
 
-  #hold(request: Request): void {
-    if (request.isHolding) return
-    request.isHolding = true
-    this.#transport.scheduler.hold()
-  }
-
-  /** Which requests of the queue an error in connecting is the error of; the others get a connection of their own. */
-  #takeFailing(error: Error, cause: Request): Request[] {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'UND_ERR_INFO' || code === 'UND_ERR_SOCKET') return []
-    // The peer has proved to be somebody else than the one that was asked for by this name.
-    return this.#queue.takeWhile(
-      ({ servername }) => code !== 'ERR_TLS_CERT_ALTNAME_INVALID' || servername === cause.servername,
-    )
+  #onEmpty(): void {
+    if (this.isClosing) this.close()
+    this.#events.onIdle()
   }
 
   /**

@@ -25,19 +25,3 @@ export interface PoolEvents {
   /** The pool has no requests any more. */
   onIdle(): void
 }
-
-/** As undici's PoolStats. */
-export interface OriginStats {
-  /** Open connections. */
-  connected: number
-  /** Open connections that can take a request. */
-  free: number
-  /** Requests that have not been written. */
-  pending: number
-  /** Requests that wait for a connection; a part of `pending`. */
-  queued: number
-  /** Requests that were written and not answered. */
-  running: number
-  /** All requests. */
-  size: number
-}

@@ -35,10 +35,17 @@ export class RequestQueue {
     return requests
   }
 
-  /** Takes those before the first one that is not `wanted`. */
-  takeWhile(wanted: (request: Request) => boolean): Request[] {
+  /**
+   * Takes those at the head whose error this is, too, since they have waited for the same connection as `cause`; the
+   * others get a connection of their own.
+   */
+  takeFailing(error: Error, cause: Request): Request[] {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'UND_ERR_INFO' || code === 'UND_ERR_SOCKET') return []
     const requests = this.takeAll()
-    const count = requests.findIndex((request) => !wanted(request))
+    // The peer has proved to be somebody else than the one that was asked for by this name.
+    const isByName = code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+    const count = isByName ? requests.findIndex(({ servername }) => servername !== cause.servername) : -1
     if (count === -1) return requests
     this.#requests = requests.slice(count)
     return requests.slice(0, count)

@@ -1,7 +1,9 @@
 /** One origin: who serves whom, and who fails with whom. */
+import { Readable } from 'node:stream'
 import { errors } from 'undici'
 import { describe, expect, it } from 'vitest'
 import type { RecyclingAgent } from '../../src/index.js'
+import { CLOSING_DELAY_MS } from '../../src/pool/habits.js'
 import { Authority } from '../support/certificates.js'
 import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.js'
 import { duplexPeer } from '../support/duplex-peer.js'
@@ -182,4 +184,93 @@ it('does not use a connection again whose keep-alive timeout has passed while th
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   expect(await get(agent, server.origin)).toBe('ok')
   expect(server.peers).toHaveLength(2)
+})
+
+describe.each(arms)('%s: a connection', (_name, options) => {
+  it('that ends behind its response loses a request that waits there, and goes on', async () => {
+    const server = await rawServer(() => {})
+    const agent = recyclingAgent({ ...options, connections: 1, pipelining: 2 })
+    const controller = new AbortController()
+    const reason = new Error('no more')
+    const first = recording('new', { head: () => controller.abort(reason) })
+    agent.dispatch({ ...toRoot, origin: server.origin, blocking: false }, first.handler)
+    const peer = await server.peer(0)
+    await peer.request()
+    const { signal } = controller
+    const second = agent.request({ origin: server.origin, path: '/', method: 'POST', signal }).catch((error) => error)
+    peer.write('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\no')
+    expect(await second).toBe(reason)
+    peer.socket.end('k')
+    expect((await first.done).slice(-2)).toEqual([['data', 'ok'], ended])
+    expect(peer.pending).toBe('')
+  })
+
+  it('that has an answer, but not the end of a body, is not used again before it has that', async () => {
+    const server = await rawServer(async (peer) => {
+      while ((await peer.request()) !== null) {
+        peer.write(ok(`from ${peer.index}`))
+        if (peer.index === 0) peer.socket.end()
+      }
+    })
+    const agent = recyclingAgent({ ...options, connections: 1 })
+    // It closes without having said so: from now on a connection is watched behind its response.
+    expect(await get(agent, server.origin)).toBe('from 0')
+    await server.peers[0]!.ended()
+    const body = new Readable({ read() {} })
+    body.push('ab')
+    const headers = { 'content-length': '2' }
+    const { body: answer } = await agent.request({ origin: server.origin, path: '/', method: 'POST', headers, body })
+    expect(await answer.text()).toBe('from 1')
+    const next = get(agent, server.origin)
+    await new Promise((resolve) => setTimeout(resolve, CLOSING_DELAY_MS + 50))
+    expect(server.requests).toHaveLength(2)
+    body.push(null)
+    expect(await next).toBe('from 1')
+  })
+})
+
+it('sends a lost request again on a new connection, when the one that has its place meanwhile is idle', async () => {
+  const server = await rawServer(async (peer) => {
+    for (let request = await peer.request(); request !== null; request = await peer.request()) {
+      if (request.head.startsWith('GET /lost') && peer.index === 0) break
+      if (request.head.startsWith('GET /held')) await released
+      peer.write(ok(`from ${peer.index}`))
+    }
+    peer.socket.end()
+  })
+  let release: () => void
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const agent = recyclingAgent({ connections: 1, pipelining: 2 })
+  let held: Promise<string> | undefined
+  agent.once('disconnect', () => {
+    const { origin } = server
+    held = agent.request({ origin, path: '/held', method: 'GET', blocking: false }).then(({ body }) => body.text())
+  })
+  expect(await get(agent, server.origin)).toBe('from 0')
+  const lost = get(agent, server.origin, '/lost')
+  await server.peer(1)
+  while (server.requests.length < 3) await new Promise((resolve) => setImmediate(resolve))
+  release!()
+  expect(await held).toBe('from 1')
+  expect(await lost).toBe('from 2')
+  expect(agent.stats.sentAgain).toBe(1)
+})
+
+it('gives no request to a connection made ahead on which bytes have come unasked', async () => {
+  const calls: ((error: null, socket: unknown) => void)[] = []
+  const connect = (_options: object, done: (error: null, socket: unknown) => void) => calls.push(done)
+  const agent = recyclingAgent({ connect: connect as never })
+  const origin = 'http://a.test'
+  const [unsound, sound] = [duplexPeer(ok('never')), duplexPeer(ok('sound'))]
+  const reasons: string[] = []
+  agent.once('connect', () => unsound.peer.write('unasked'))
+  agent.once('disconnect', (_origin, _targets, error) => reasons.push(error.message))
+  const made = agent.preconnect(origin)
+  const answer = get(agent, origin)
+  calls[0]!(null, unsound.stream)
+  await made
+  expect(unsound.received).toBe('')
+  calls[1]!(null, sound.stream)
+  expect(await answer).toBe('sound')
+  expect([unsound.received, reasons]).toEqual(['', [expect.any(String)]])
 })

@@ -3,10 +3,11 @@ import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { Ahead, type AheadConnection, type AheadOwner } from '../../src/pool/ahead.js'
-import { StreamPump } from '../../src/pool/body-pump.js'
+import { BytesPump, StreamPump } from '../../src/pool/body-pump.js'
 import { BodyWriter } from '../../src/pool/body-writer.js'
 import { Connection } from '../../src/pool/connection.js'
 import type { ConnectionOptions, ConnectionOwner } from '../../src/pool/connection-owner.js'
+import { Occupancy } from '../../src/pool/occupancy.js'
 import { Pipeline, type PipelineOwner } from '../../src/pool/pipeline.js'
 import { Preconnect } from '../../src/pool/preconnect.js'
 import { RequestQueue } from '../../src/pool/request-queue.js'
@@ -14,6 +15,7 @@ import { Upload, type WriterOwner } from '../../src/pool/request-writer.js'
 import { realClock } from '../../src/reactor/clock.js'
 import { Deadlines } from '../../src/reactor/deadlines.js'
 import { threadReactor } from '../../src/reactor/reactor.js'
+import type { Scheduler } from '../../src/reactor/scheduler.js'
 import type { Request } from '../../src/request/request.js'
 import type { Connector, Transport } from '../../src/transport/transport.js'
 
@@ -93,6 +95,20 @@ it('a queue keeps its requests when one is removed that is not in it', () => {
   expect([queue.length, queue.first]).toEqual([1, request])
 })
 
+it('a request keeps the process alive once, however often it is said', () => {
+  const holds = { hold: vi.fn(), letGo: vi.fn() }
+  const onEmpty = vi.fn()
+  const occupancy = new Occupancy(holds as unknown as Scheduler, onEmpty)
+  const request = { isHolding: false } as Request
+  occupancy.enter()
+  occupancy.hold(request)
+  occupancy.hold(request)
+  occupancy.letGo(request)
+  occupancy.requestOver(request)
+  expect([holds.hold.mock.calls.length, holds.letGo.mock.calls.length, onEmpty.mock.calls.length]).toEqual([1, 1, 1])
+  expect(occupancy.size).toBe(0)
+})
+
 it('a pipeline that is cut twice is cut', () => {
   const pipeline = new Pipeline({} as PipelineOwner, { host: 'a', strictContentLength: true }, {} as never, waits)
   pipeline.cut()
@@ -128,6 +144,19 @@ describe('a body', () => {
     upload.onDrain()
     expect(resume).toHaveBeenCalled()
     upload.cancel()
+  })
+
+  it.each(['write', 'end'] as const)('of bytes is over when its request ends within %s', (step) => {
+    const told: string[] = []
+    const tell = (name: string) => () => {
+      told.push(name)
+      if (name === step) pump.cancel()
+    }
+    const writer = { write: tell('write'), end: tell('end') }
+    const owner = { bodySent: tell('bodySent'), bodyFailed: tell('bodyFailed') }
+    const pump = new BytesPump(Buffer.from('a'), writer as unknown as BodyWriter, owner)
+    pump.start()
+    expect(told.at(-1)).toBe(step)
   })
 
   it('fails with what its stream throws when it is to go on', async () => {
