@@ -8,6 +8,7 @@
  * The functions read and write descriptors with read(2) and write(2), so that a peer which has gone would raise SIGPIPE;
  * Node ignores that signal from its start on, for its own sockets have no other protection either.
  */
+import { endHooks } from './environment-end.js'
 import { foreign, type Memory } from './native.js'
 
 /** An address of something of OpenSSL's. */
@@ -26,6 +27,7 @@ export interface OpenSsl {
   contextSetReadBuffer(context: Pointer, length: number): void
   contextSetAlpn(context: Pointer, protocols: Memory, length: number): number
   // SSL
+  /** SSL_new(3); what is not freed before that is freed when this thread's environment ends. */
   create(context: Pointer): Pointer
   free(ssl: Pointer): void
   /** SSL_set0_rbio(3): the BIO is the connection's from now on. */
@@ -153,6 +155,9 @@ function functionTable(): OpenSsl {
   const bytes = 'const void *'
   const newBio = process.func('BIO_new', pointer, [pointer])
   const memoryBio = process.func('BIO_s_mem', pointer, [])
+  const newSsl = process.func('SSL_new', pointer, [pointer])
+  const freeSsl = process.func('SSL_free', 'void', [pointer])
+  const { hook, unhook } = endHooks('SSL_free')
   return {
     version: process.func('OpenSSL_version', text, ['int']),
     contextControl: process.func('SSL_CTX_ctrl', 'long', [pointer, 'int', 'long', pointer]),
@@ -161,8 +166,15 @@ function functionTable(): OpenSsl {
     contextStore: process.func('SSL_CTX_get_cert_store', pointer, [pointer]),
     contextSetReadBuffer: process.func('SSL_CTX_set_default_read_buffer_len', 'void', [pointer, 'size_t']),
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
-    create: process.func('SSL_new', pointer, [pointer]),
-    free: process.func('SSL_free', 'void', [pointer]),
+    create(context) {
+      const ssl = newSsl(context)
+      if (ssl !== 0) hook(ssl)
+      return ssl
+    },
+    free(ssl) {
+      unhook(ssl)
+      freeSsl(ssl)
+    },
     setReadBio: process.func('SSL_set0_rbio', 'void', [pointer, pointer]),
     setWriteBio: process.func('SSL_set0_wbio', 'void', [pointer, pointer]),
     setConnectState: process.func('SSL_set_connect_state', 'void', [pointer]),

@@ -1,13 +1,11 @@
 /**
- * Descriptors that are closed when this thread's environment ends, however it ends: a native hook closes what
- * worker.terminate() leaves no JavaScript to close.
+ * Descriptors that are closed when this thread's environment ends, however it ends (environment-end.ts).
  *
- * Invariant: there is no step at which a descriptor is open and nobody's, or has two owners. V8 ends a thread where a
- * function or an iteration of a loop begins, and nowhere else: so the two native calls that create a descriptor and
- * hook it, or unhook it and pass it on, follow each other within one function, and nothing else is called in between.
+ * Invariant: there is no step at which a descriptor is open and nobody's, or has two owners.
  */
 import { EPOLL_CLOEXEC } from './constants.js'
-import { type Foreign, foreign, native } from './native.js'
+import { endHooks } from './environment-end.js'
+import { native } from './native.js'
 
 /** What libuv watches a descriptor with, as far as Node shows it. */
 export interface UvHandle {
@@ -37,44 +35,40 @@ let ownedOnce: OwnedDescriptors | undefined
  * @throws where koffi cannot be loaded or a symbol is missing
  */
 export function ownedDescriptors(): OwnedDescriptors {
-  ownedOnce ??= bindOwnedDescriptors(foreign())
+  ownedOnce ??= bindOwnedDescriptors()
   return ownedOnce
 }
 
-function bindOwnedDescriptors({ koffi, process }: Foreign): OwnedDescriptors {
+function bindOwnedDescriptors(): OwnedDescriptors {
   const table = native()
-  // One descriptor must not be hooked twice: Node-API aborts the process.
-  const hook = process.func('napi_add_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
-  const unhook = process.func('napi_remove_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t'])
-  const close: bigint = process.symbol('close')
-  const { env } = koffi.node
+  const { hook, unhook } = endHooks('close')
   return {
     socket(domain, type, protocol) {
       const fd = table.socket(domain, type, protocol)
-      if (fd >= 0) hook(env, close, fd)
+      if (fd >= 0) hook(fd)
       return fd
     },
     duplicate(fd) {
       const duplicate = table.duplicate(fd)
-      if (duplicate >= 0) hook(env, close, duplicate)
+      if (duplicate >= 0) hook(duplicate)
       return duplicate
     },
     epoll() {
       const fd = table.epollCreate(EPOLL_CLOEXEC)
-      if (fd >= 0) hook(env, close, fd)
+      if (fd >= 0) hook(fd)
       return fd
     },
     close(fd) {
-      unhook(env, close, fd)
+      unhook(fd)
       return table.close(fd)
     },
     giveTo(handle, fd) {
       const status = handle.open(fd)
-      if (status === 0) unhook(env, close, fd)
+      if (status === 0) unhook(fd)
       return status
     },
     disown(fd) {
-      unhook(env, close, fd)
+      unhook(fd)
     },
   }
 }
