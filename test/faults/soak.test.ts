@@ -6,7 +6,16 @@ import { itNative } from '../support/transport.js'
 
 itNative('keeps its promises for a few seconds', { timeout: 60_000 }, async () => {
   // Races of reuse have a test of their own.
-  const order = { requests: 2000, races: 0, cases: 100, connections: 0, seconds: 6, seed: seedOf('soak') }
+  const order = {
+    requests: 2000,
+    handshakes: 300,
+    records: 50,
+    races: 0,
+    cases: 100,
+    connections: 0,
+    seconds: 8,
+    seed: seedOf('soak'),
+  }
   const isKept = await soak(order)
   expect(isKept).toBe(true)
 })

@@ -3,15 +3,22 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Program } from '../support/child.js'
+import type { RecordFuzzReport } from '../twin-tls/record-fuzz.js'
 import type { FuzzReport } from './fuzz.js'
 import type { ArmName } from './kinds.js'
+import type { HandshakesOrder, HandshakesReport } from './programs/soak-handshakes.js'
 import type { LoadOrder, LoadReport } from './programs/soak-load.js'
+import type { RecordsOrder } from './programs/soak-records.js'
 import type { Row } from './race-promises.js'
 import type { RacesOptions, RacesReport } from './races.js'
 
 export interface SoakOptions {
   /** Over descriptors of the pool. One in {@link OTHER_ARMS_SHARE} more over net sockets, and over TLS. */
   requests: number
+  /** Connections over TLS, one after the other, that end in every way. */
+  handshakes: number
+  /** Connections over TLS with a fault in their bytes. */
+  records: number
   /** Of each kind and client in each race of reuse. */
   races: number
   /** Of the fuzzer. */
@@ -37,7 +44,7 @@ const FUZZERS = 2
 /** undici's Agent and ours take turns so often. */
 const ROUNDS = 16
 /** Of the time: until when each part is to be over, unless those before it are done earlier. */
-const UNTIL = { native: 0.56, net: 0.61, secure: 0.68, races: 0.84, fuzz: 1 }
+const UNTIL = { native: 0.35, net: 0.39, secure: 0.45, handshakes: 0.65, records: 0.75, races: 0.88, fuzz: 1 }
 /** What a part may take beyond its time: a hang is found by the part itself, after 20 s. */
 const GRACE_MS = 40_000
 const MOST_HEAP_GROWTH = 0.1
@@ -47,9 +54,12 @@ const MOST_FRESH_SHARE = 0.001
 const SETTLE_MS = 5000
 const SPARE_DESCRIPTORS = 200
 const MEBIBYTE = 1 << 20
+/** After the first tenth; of as many connections, even a few bytes of each would be more. */
+const MOST_RSS_GROWTH = 12 * MEBIBYTE
 
 /** @returns whether all promises were kept */
-export async function soak({ requests, races, cases, connections, seconds, seed }: SoakOptions): Promise<boolean> {
+export async function soak(options: SoakOptions): Promise<boolean> {
+  const { requests, handshakes, records, races, cases, connections, seconds, seed } = options
   console.log(`soak: seed ${seed}, Node.js ${process.versions.node}, at most ${seconds} s`)
   const began = performance.now()
   const secondsUntil = (share: number): number => Math.max(1, seconds * share - (performance.now() - began) / 1000)
@@ -73,6 +83,8 @@ export async function soak({ requests, races, cases, connections, seconds, seed 
     }
   }
   upstream.stop()
+  if (handshakes > 0) verdicts.push(...(await handshakesOf(handshakes, seed, secondsUntil(UNTIL.handshakes))))
+  if (records > 0) verdicts.push(await recordsOf(records, seed, secondsUntil(UNTIL.records)))
   const rows: Row[] = []
   if (races > 0) {
     const report = await racesOf(races, seed, secondsUntil(UNTIL.races))
@@ -232,6 +244,69 @@ async function manyConnections(count: number): Promise<Verdict[]> {
   } finally {
     upstream.disconnect()
     server.delete()
+    program.delete()
+  }
+}
+
+async function handshakesOf(connections: number, seed: number, seconds: number): Promise<Verdict[]> {
+  const server = await Program.from(new URL('./programs/handshake-upstream.ts', import.meta.url))
+  const program = await Program.from(new URL('./programs/soak-handshakes.ts', import.meta.url))
+  const upstream = server.start()
+  const part = 'handshakes'
+  try {
+    const [{ ports, ca }] = await once(upstream, 'message')
+    const order: HandshakesOrder = { ports, ca, seed, connections, seconds }
+    const child = program.start({ args: [JSON.stringify(order)], nodeFlags: ['--expose-gc'] })
+    const report = await reportOf<HandshakesReport>(child, seconds * 1000 + GRACE_MS)
+    if (typeof report === 'string') return [{ part, promise: 'come to their end', measured: report, kept: false }]
+    const { done, counts, resumed, byNode, failures, rss, descriptors } = report
+    for (const failure of failures) console.error(`${part}: ${failure}`)
+    const [first, last] = [rss[0]!, rss.at(-1)!]
+    const [before, after] = descriptors
+    const verdicts = [
+      {
+        promise: 'each comes to the end that it should, by OpenSSL on its descriptor',
+        measured: `${grouped(done)} of ${grouped(connections)}: ${grouped(counts.answered)} answered, ${grouped(resumed)} resumed, ${grouped(counts.failed)} not verified, ${grouped(counts.aborted)} aborted, ${failures.length} failures`,
+        kept: failures.length === 0 && byNode === 0 && done > 0,
+      },
+      {
+        promise: 'no more memory at the end than after the first tenth, but for 12 MiB',
+        measured: `${(first / MEBIBYTE).toFixed(1)}, then ${(last / MEBIBYTE).toFixed(1)} MiB`,
+        kept: last - first <= MOST_RSS_GROWTH,
+      },
+      { promise: 'as many descriptors at the end', measured: `${before}, then ${after}`, kept: after <= before },
+    ]
+    return verdicts.map((verdict) => ({ part, ...verdict }))
+  } finally {
+    upstream.disconnect()
+    server.delete()
+    program.delete()
+  }
+}
+
+async function recordsOf(connections: number, seed: number, seconds: number): Promise<Verdict> {
+  const program = await Program.from(new URL('./programs/soak-records.ts', import.meta.url))
+  try {
+    const order: RecordsOrder = { connections, seed, timeMs: seconds * 1000 }
+    const report = await reportOf<RecordFuzzReport>(
+      program.start({ args: [JSON.stringify(order)] }),
+      order.timeMs + GRACE_MS,
+    )
+    const [failures, measured] =
+      typeof report === 'string'
+        ? [[report], report]
+        : [
+            report.failures,
+            `${grouped(report.done)} of ${grouped(connections)} connections, ${grouped(report.answered)} answered, ${report.failures.length} failures`,
+          ]
+    for (const failure of failures) console.error(`records: ${failure}`)
+    return {
+      part: 'records',
+      promise: 'bytes that are flipped, dropped, repeated or moved: documented errors, and nothing that was not sent',
+      measured,
+      kept: failures.length === 0,
+    }
+  } finally {
     program.delete()
   }
 }
