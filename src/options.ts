@@ -14,160 +14,165 @@ import type { ConnectFunction, ConnectOptions } from './transport/transport.js'
 
 /**
  * The options of undici's Agent that concern HTTP/1.1, with undici's meaning and defaults, and our own. Those of undici are
- * declared again, with undici's types, to say what they do here.
+ * declared again, with undici's types, to document what they do here.
  */
 export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | 'interceptors'> {
   /** How connections are made: see {@link TransportName}. @default 'native' where that is possible, else 'net' */
   transport?: TransportName
-  /** Who does the cryptography of https: see {@link TlsTransportName}. @default 'native' where that is possible, else 'node' */
+  /**
+   * What does the cryptography of https: see {@link TlsTransportName}.
+   *
+   * @default 'native' where that is possible, else 'node'
+   */
   tlsTransport?: TlsTransportName
-  /** What becomes of a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
+  /** What happens to a socket after its connection: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
   /**
-   * How many dissolved sockets are kept over all peers; the least recently used goes first. 0: none is kept.
+   * How many dissolved sockets are kept, over all peers; the least recently used is closed first. 0: none is kept.
    *
    * @default 1024
    */
   maxIdleSockets?: number
   /**
-   * How many origins have requests or connections at a time; a request to one more fails with `MaxOriginsReachedError`.
+   * How many origins can have requests or connections at a time; a request to one more fails with `MaxOriginsReachedError`.
    *
    * @default Infinity
    */
   maxOrigins?: number
   /**
-   * How many connections there are to each origin; further requests wait, and `dispatch` returns false for them. `null`
+   * How many connections there can be to each origin; further requests wait, and `dispatch` returns false for them. `null`
    * or 0: as many as there are requests.
    *
    * @default null
    */
   connections?: number | null
   /**
-   * How many connections to each origin are kept open ahead of the requests, where the origin ends its connections behind a
-   * response: so a request does not wait for a handshake. The first is made when such an end was seen, as many more as
-   * requests find missing, up to this. They count against `connections`, and end when no request has come for
-   * `keepAliveTimeout`. 0: none.
+   * How many spare connections are kept open ahead of the requests, to each origin that closes its connections after a
+   * response, so that a request does not wait for a handshake. The first is made when the origin has closed a connection in
+   * this way; another is made whenever a request finds no connection, up to this number. They count against `connections`,
+   * and end when no request has come for `keepAliveTimeout`. 0: none.
    *
    * @default 0
    */
   spareConnections?: number
   /**
-   * How long after it was made a connection takes requests, in milliseconds. `null` or 0: without limit.
+   * How long a connection takes requests after it was made, in milliseconds. `null` or 0: no limit.
    *
    * @default null
    */
   clientTtl?: number | null
   /**
    * How many requests are written to a connection before the first of them is answered. 1: one after the other. 0: each
-   * request has a connection of its own, and says `Connection: close`. `Infinity`: without limit.
+   * request has its own connection, and says `Connection: close`. `Infinity`: no limit.
    *
    * @default 1
    */
   pipelining?: number
-  /** How many requests a connection carries, the last one with `Connection: close`. 0: without limit. @default 0 */
+  /** How many requests a connection carries, the last one with `Connection: close`. 0: no limit. @default 0 */
   maxRequestsPerClient?: number
   /**
-   * Whether a request is sent once more, on a new connection, when the one that it was written to had been used or idle before
-   * and ended before the first byte of the response: if it is idempotent (see `idempotent` of its options) or has a field
-   * `Idempotency-Key`, or not a byte of it was written, and its body can be read again, or still waits for a 100 (Continue).
-   * false: it fails, as with undici.
+   * Whether a request is sent once more, on a new connection, if its connection had been used or idle before and ended before
+   * the first byte of the response. That is done if the request is idempotent (its option `idempotent`), or has a field
+   * `Idempotency-Key`, or no byte of it was written; and if its body can be read again, or still waits for a 100 (Continue).
+   * false: the request fails, as with undici.
    *
    * @default true
    */
   retryStale?: boolean
-  /** How long connecting may take, in milliseconds: resolver and TLS handshake included. 0: without limit. @default 10000 */
+  /** How long connecting may take, in milliseconds, including DNS lookup and TLS handshake. 0: no limit. @default 10000 */
   connectTimeout?: number
   /**
-   * How long the head of a response may take after the request was sent, in milliseconds; each 1xx begins it anew. 0: without
-   * limit. A request may have its own.
+   * How long the head of a response may take after the request was sent, in milliseconds; each 1xx response restarts it. 0:
+   * no limit. A request can have its own.
    *
    * @default 300000
    */
   headersTimeout?: number
   /**
-   * How long the body of a request with `expectContinue: true` waits for the server to ask for it, by a 100 (Continue), in
-   * milliseconds: then it follows without that (RFC 9110 10.1.1). 0: it follows at once.
+   * How long the body of a request with `expectContinue: true` waits for the server to ask for it with a 100 (Continue), in
+   * milliseconds. After that it is sent anyway (RFC 9110 10.1.1). 0: it is sent at once.
    *
    * @default 1000
    */
   expectContinueTimeout?: number
   /**
-   * How long a body may pause, in milliseconds; while the handler pauses it, it does not count. 0: without limit. A request
-   * may have its own.
+   * How long a response body may pause, in milliseconds; time in which the handler has paused it does not count. 0: no limit.
+   * A request can have its own.
    *
    * @default 300000
    */
   bodyTimeout?: number
   /**
-   * How long an idle connection is kept, in milliseconds, where the server does not say how long it keeps it itself (its
-   * field `Keep-Alive`).
+   * How long an idle connection is kept, in milliseconds, if the server does not say how long it keeps it (with the field
+   * `Keep-Alive`).
    *
    * @default 4000
    */
   keepAliveTimeout?: number
-  /** The longest time that a server's `Keep-Alive` can ask for, in milliseconds. @default 600000 */
+  /** The longest time that a server can ask for with `Keep-Alive`, in milliseconds. @default 600000 */
   keepAliveMaxTimeout?: number
   /**
-   * By how much the time of a server's `Keep-Alive` is shortened, in milliseconds, so that it is not the server that closes
+   * By how much the time from a server's `Keep-Alive` is shortened, in milliseconds, so that the server does not close
    * first.
    *
    * @default 2000
    */
   keepAliveTimeoutThreshold?: number
-  /** How large the head of a response, or its trailers, may be, in bytes. @default 16384, or `--max-http-header-size` */
+  /** How large the head of a response, or its trailer section, may be, in bytes. @default 16384, or `--max-http-header-size` */
   maxHeaderSize?: number
-  /** How large the body of a response may be, in bytes. -1: without limit. @default -1 */
+  /** How large the body of a response may be, in bytes. -1: no limit. @default -1 */
   maxResponseSize?: number
   /**
-   * Whether a request whose body is not as long as its `content-length` fails. false: there is a process warning, and the
+   * Whether a request fails if the length of its body is not its `content-length`. false: there is a process warning, and the
    * true length is sent.
    *
    * @default true
    */
   strictContentLength?: boolean
-  /** A Unix socket to connect to, whatever the origin's host and port. These sockets are not recycled. */
+  /** A Unix socket to connect to, whatever the host and port of the origin. Unix sockets are not recycled. */
   socketPath?: string
   /** The IP address to connect from. @default the kernel's choice */
   localAddress?: string
   /** Whether all addresses of a name are tried (RFC 8305). @default that of Node.js, `net.getDefaultAutoSelectFamily()` */
   autoSelectFamily?: boolean
   /**
-   * How long the connection to one of several addresses may take before the next is tried beside it, in milliseconds, at
-   * least 10; with `transport: 'net'` it is given up then. Given together with `autoSelectFamily`.
+   * How long connecting to one of several addresses may take before the next one is tried as well, in milliseconds, at least
+   * 10. With `transport: 'net'` the first attempt is then given up. Has an effect only together with `autoSelectFamily`.
    *
    * @default that of Node.js, `net.getDefaultAutoSelectFamilyAttemptTimeout()`
    */
   autoSelectFamilyAttemptTimeout?: number
   /**
-   * For how long what the system's resolver says of a name is remembered, in milliseconds. 0: not at all; those who ask at
-   * the same time share the answer nevertheless. What a `lookup` of `connect` says is neither shared nor remembered.
+   * How long the answer of the system's resolver for a name is cached, in milliseconds. 0: not at all; concurrent lookups of a
+   * name still share one answer. The answers of `connect.lookup` are neither shared nor cached.
    *
    * @default 1000
    */
   dnsTtl?: number
-  /** How many TLS sessions are kept for each origin, so that they can be resumed. 0: none. @default 100 */
+  /** How many TLS sessions are kept for each origin, to be resumed. 0: none. @default 100 */
   maxCachedSessions?: number
   /**
-   * Options of `tls.connect`, `net.connect` and undici's connector, which go before those of the same meaning here. Or a
-   * function that makes the connections, like those of undici's `buildConnector`: then the sockets are its own, and
-   * nothing is recycled. It should return its socket, as those do: so an attempt that nobody waits for any more is given up.
+   * Options of `tls.connect`, `net.connect` and undici's connector, which take precedence over those of the same meaning here.
+   * Or a function that makes the connections, like those of undici's `buildConnector`: then the sockets are its own, and
+   * nothing is recycled. It should return its socket, as those do, so that an attempt can be given up when it is not needed
+   * any more.
    *
    * @default null
    */
   connect?: Partial<buildConnector.BuildOptions> | buildConnector.connector
   /**
-   * What undici's WebSocket accepts over this agent: fragments of a message, and its size in bytes; 0: without limit.
+   * What undici's WebSocket accepts over this agent: fragments of a message, and its size in bytes; 0: no limit.
    *
    * @default { maxFragments: 131072, maxPayloadSize: 134217728 }
    */
   webSocket?: Client.WebSocketOptions
   /**
-   * What undici's EventSource accepts over this agent: the size of an event in bytes; 0: without limit.
+   * What undici's EventSource accepts over this agent: the size of an event in bytes; 0: no limit.
    *
    * @default { maxEventSize: buffer.constants.MAX_STRING_LENGTH }
    */
   eventSource?: Client.EventSourceOptions
-  /** Of no effect: HTTP/2 is allowed then, and not used. */
+  /** Of no effect: HTTP/2 is allowed, but not used. */
   allowH2?: boolean
   /** Of no effect: HTTP/2. */
   maxConcurrentStreams?: number
@@ -179,11 +184,11 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
   pingInterval?: number
 }
 
-/** What `preconnect` of RecyclingAgent and RecyclingPool takes. */
+/** Options of `preconnect` of RecyclingAgent and RecyclingPool. */
 export interface PreconnectOptions {
-  /** How many connections are made, besides those that there are: as many as `connections` of the agent allows. @default 1 */
+  /** How many connections to make in addition to those that exist, as far as `connections` of the agent allows. @default 1 */
   connections?: number
-  /** Whom the server has to prove to be (TLS), as the `servername` of a request. @default the host of the origin */
+  /** The name that the server has to prove (TLS), as the `servername` of a request. @default the host of the origin */
   servername?: string | null
 }
 
@@ -359,13 +364,13 @@ function withOptions(connect: ConnectFunction, { socketPath, allowH2 }: Recyclin
   return (options, callback) => connect({ ...options, ...more }, callback)
 }
 
-/** What `connect` may hold besides options of `tls.connect`. It goes before the option of the same name outside. */
+/** What `connect` may hold besides options of `tls.connect`. It takes precedence over the agent's option of the same name. */
 interface ConnectFields {
-  /** How long connecting may take, in milliseconds, instead of `connectTimeout`. 0: without limit. @default 10000 */
+  /** How long connecting may take, in milliseconds, instead of `connectTimeout`. 0: no limit. @default 10000 */
   timeout?: number | null
   /** Whether the kernel probes idle connections: SO_KEEPALIVE (socket(7)). @default true */
   keepAlive?: boolean | null
-  /** How long a connection idles before the first probe, in milliseconds: TCP_KEEPIDLE (tcp(7)). @default 60000 */
+  /** How long a connection is idle before the first probe, in milliseconds: TCP_KEEPIDLE (tcp(7)). @default 60000 */
   keepAliveInitialDelay?: number | null
   /** See `socketPath` of the agent. */
   socketPath?: string | null
@@ -373,7 +378,7 @@ interface ConnectFields {
   maxCachedSessions?: number | null
   /** The IP address to connect from. @default the kernel's choice */
   localAddress?: string
-  /** The port to connect from: then there is one connection to a peer at a time. @default the kernel's choice */
+  /** The port to connect from; only one connection to a peer is then possible at a time. @default the kernel's choice */
   localPort?: number
   /** 4 or 6: addresses of this family only. @default 0 */
   family?: number
@@ -383,7 +388,7 @@ interface ConnectFields {
   lookup?: LookupFunction
   /** See `autoSelectFamily` of the agent. */
   autoSelectFamily?: boolean
-  /** See `autoSelectFamilyAttemptTimeout` of the agent; goes without `autoSelectFamily`, too. */
+  /** See `autoSelectFamilyAttemptTimeout` of the agent; here it has an effect without `autoSelectFamily`, too. */
   autoSelectFamilyAttemptTimeout?: number
 }
 

@@ -28,7 +28,11 @@ function declaration(path, name) {
 }
 
 /** Where the types that comments link to are described. */
-const DESCRIBED = { TransportName: '[transport](#transport)', RecycleMode: '[recycle](#recycle)' }
+const DESCRIBED = {
+  TransportName: '[transport](#transport)',
+  TlsTransportName: '[tlsTransport](#tlstransport)',
+  RecycleMode: '[recycle](#recycle)',
+}
 
 /** A comment in one line. */
 function prose(parts) {
@@ -99,6 +103,7 @@ const sections = {
   connect: membersOf('src/options.ts', 'ConnectFields'),
   socketPool: membersOf('src/socket-pool/socket-pool.ts', 'SocketPoolOptions'),
 }
+const preconnect = membersOf('src/options.ts', 'PreconnectOptions')
 const withoutEffect = ofClient.filter(isWithoutEffect).map(({ name }) => name)
 
 /** Those of undici's options that src/ says nothing about are an omission, but for these. */
@@ -135,6 +140,20 @@ function aliasComment(path, name) {
   return ts.displayPartsToString(symbol.getDocumentationComment(checker)).trim()
 }
 
+const VARIABLES = [
+  ['variable', 'value', 'meaning'],
+  [
+    '`RECYCLING_AGENT_TRANSPORT`',
+    '`net`',
+    "`transport: 'net'`, for all agents of the process that do not set `transport`",
+  ],
+  [
+    '`RECYCLING_AGENT_TLS`',
+    '`node`',
+    "`tlsTransport: 'node'`, for all agents of the process that do not set `tlsTransport`",
+  ],
+]
+
 const list = (names) => names.map(code).join(', ')
 
 function markdown() {
@@ -142,12 +161,13 @@ function markdown() {
 
 # Options
 
-What the constructors take. Whatever is not given, or \`undefined\`, has its default. An option of a wrong type or out of its
-range throws undici's \`InvalidArgumentError\`, with undici's words; \`SocketPool\` throws a \`RangeError\`.
+The options of the constructors, of \`preconnect\` and of requests, and the environment variables. An option that is missing or
+\`undefined\` has its default. An option of the wrong type or out of its range throws undici's \`InvalidArgumentError\`, with
+undici's messages; \`SocketPool\` throws a \`RangeError\`.
 
 ## \`new RecyclingAgent(options)\`
 
-Its own:
+Its own options:
 
 ${table(sections.own)}
 
@@ -155,20 +175,28 @@ ${table(sections.own)}
 
 ${aliasComment('src/transport/choose.ts', 'TransportName')}
 
-Without the option, the environment variable \`RECYCLING_AGENT_TRANSPORT=net\` asks for \`net\`; else it is \`native\` where that is
-possible, and elsewhere \`net\`, with a process warning, \`RECYCLING_AGENT_NET\`.
+Without the option, the environment variable \`RECYCLING_AGENT_TRANSPORT=net\` selects \`net\`. Otherwise it is \`native\` where that
+is possible, and elsewhere \`net\`, with a process warning whose code is \`RECYCLING_AGENT_NET\`.
+
+### \`tlsTransport\`
+
+${aliasComment('src/tls/native-tls.ts', 'TlsTransportName')}
+
+Without the option, the environment variable \`RECYCLING_AGENT_TLS=node\` selects \`node\`. Unlike \`transport: 'native'\`,
+\`tlsTransport: 'native'\` does not throw where it is impossible: [Operations](operations.md#tls) lists the connections that are
+left to Node's \`TLSSocket\`, and says how to see them.
 
 ### \`recycle\`
 
 ${aliasComment('src/socket-pool/socket-pool.ts', 'RecycleMode')}
 
-[Operations](operations.md#which-mode) says when to choose which.
+[Operations](operations.md#which-mode-should-i-use) says when to choose which.
 
-### Those of undici's Agent and Pool
+### Options of undici's Agent and Pool
 
 ${table(sections.pools)}
 
-### Those of undici's Client
+### Options of undici's Client
 
 ${table(sections.client)}
 
@@ -179,19 +207,27 @@ An object holds options of [\`tls.connect\`](https://nodejs.org/api/tls.html#tls
 
 ${table(sections.connect)}
 
-### Of no effect
+### Options without effect
 
-HTTP/2 is not spoken. These are taken as undici takes them, and change nothing:
+HTTP/2 is not spoken. These options are accepted as by undici, and change nothing:
 ${list(withoutEffect)}.
 
-### Refused
+### Options that are refused
 
 ${list(fromClient.refused.filter((name) => name !== 'tls'))},
-as by undici, and \`factory\`: give \`RecyclingPool\` to the \`factory\` of undici's dispatchers instead.
+as by undici, and \`factory\`: pass \`RecyclingPool\` to the \`factory\` option of undici's dispatchers instead.
 
 ## \`new RecyclingPool(origin, options)\`
 
-The same without \`maxOrigins\`.
+The same options, without \`maxOrigins\`.
+
+## \`agent.preconnect(origin, options)\`, \`pool.preconnect(options)\`
+
+${table(preconnect)}
+
+It resolves when the connections are open and verified, and rejects with the error of the first one that cannot be made: see
+the [API](api/classes/RecyclingAgent.md#preconnect). [Operations](operations.md#preconnect-and-spare-connections) says when to
+use it.
 
 ## \`new SocketPool(options)\`
 
@@ -199,8 +235,15 @@ ${table(sections.socketPool)}
 
 ## Options of a request
 
-They are undici's: [\`dispatch\`](https://undici.nodejs.org/#/docs/api/Dispatcher). [Compatibility](compatibility.md#dispatching)
-has the few that differ.
+They are undici's: see [\`dispatch\`](https://undici.nodejs.org/#/docs/api/Dispatcher). [Compatibility](compatibility.md#dispatching)
+lists the few that differ. One of them, \`expectContinue\`, has an effect over HTTP/1.1 here: with \`expectContinue: true\` the body
+[waits for a 100 (Continue)](operations.md#expect-100-continue).
+
+## Environment variables
+
+${aligned(VARIABLES)}
+
+Any other value has no effect.
 `
 }
 

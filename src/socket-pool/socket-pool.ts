@@ -20,25 +20,25 @@ import { configureTcp, createSocket, dissolve, setTypeOfService, shareLocalPort 
 export type { Endpoint }
 
 /**
- * What becomes of a socket after use.
+ * What happens to a socket after use.
  *
- * - `dissolve`: connect(AF_UNSPEC) and keep it. The peer, which has closed already, gets an RST that nobody reads.
- * - `graceful`: shutdown(SHUT_WR) first, so that the peer reads a clean end of stream, at the price of one more call
- *   and of a TIME_WAIT on the peer's side; then as `dissolve`.
+ * - `dissolve`: connect(AF_UNSPEC), and keep it. The peer, which has already closed, gets an RST that it does not read.
+ * - `graceful`: shutdown(SHUT_WR) first, so that the peer reads a clean end of stream; then as `dissolve`. This costs one more
+ *   system call, and a TIME_WAIT on the peer's side.
  * - `off`: close(2), as every other client does.
  */
 export type RecycleMode = 'dissolve' | 'graceful' | 'off'
 
 /** Options of {@link SocketPool}. */
 export interface SocketPoolOptions {
-  /** What its sockets are. @default 'tcp' */
+  /** The kind of its sockets. @default 'tcp' */
   type?: 'tcp' | 'udp'
-  /** What becomes of a socket after use: see {@link RecycleMode}. @default 'dissolve' */
+  /** What happens to a socket after use: see {@link RecycleMode}. @default 'dissolve' */
   recycle?: RecycleMode
-  /** How many idle descriptors are kept over all peers; the least recently used goes first. @default 1024 */
+  /** How many idle descriptors are kept, over all peers; the least recently used is closed first. @default 1024 */
   maxIdleSockets?: number
   /**
-   * Idle descriptors are closed when none was leased again for so long, in milliseconds; 0: never.
+   * The idle descriptors are closed when none of them has been leased again for this long, in milliseconds. 0: never.
    *
    * @default 30000
    */
@@ -46,7 +46,7 @@ export interface SocketPoolOptions {
   /** Whether the kernel probes idle TCP connections: SO_KEEPALIVE (socket(7)). @default true */
   keepAlive?: boolean
   /**
-   * How long a connection idles before the first probe, in milliseconds, rounded down to whole seconds; below 1 s the
+   * How long a connection is idle before the first probe, in milliseconds, rounded down to whole seconds; below 1 s the
    * kernel's default: TCP_KEEPIDLE (tcp(7)).
    *
    * @default 60000

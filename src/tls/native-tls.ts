@@ -5,9 +5,9 @@ import { CurrentContext, type TlsContext } from './tls-context.js'
 import type { Expectation } from './verification.js'
 
 /**
- * Who does the cryptography of connections over TLS. What a caller can tell by it is speed.
+ * What does the cryptography of connections over TLS. The only difference that a caller can notice is speed.
  *
- * - `native`: the OpenSSL inside Node.js, on the recycled descriptor itself; where that cannot be, `node`.
+ * - `native`: the OpenSSL inside Node.js, on the recycled descriptor itself; where that is not possible, `node`.
  * - `node`: a `TLSSocket` of `node:tls`, over a descriptor that is lent to it.
  */
 export type TlsTransportName = 'native' | 'node'

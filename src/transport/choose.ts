@@ -10,8 +10,8 @@ import type { ConnectFunction, ConnectOptions, Transport } from './transport.js'
 /**
  * How connections are made.
  *
- * - `native`: on recycled descriptors, past `node:net`. Where that is impossible the constructor throws.
- * - `net`: on ordinary sockets of `node:net`. Nothing is recycled, and what patches those sockets sees the connections.
+ * - `native`: on recycled descriptors, without `node:net`. If that is impossible, the constructor throws.
+ * - `net`: on ordinary sockets of `node:net`. Nothing is recycled, and code that patches those sockets sees the connections.
  */
 export type TransportName = 'native' | 'net'
 
