@@ -74,7 +74,7 @@ export interface RecyclingAgentOptions extends Omit<Agent.Options, 'factory' | '
    * Whether a request is sent once more, on a new connection, if its connection had been used or idle before and ended before
    * the first byte of the response. That is done if the request is idempotent (its option `idempotent`), or has a field
    * `Idempotency-Key`, or no byte of it was written; and if its body can be read again, or still waits for a 100 (Continue).
-   * false: the request fails, as with undici.
+   * false: the request fails, as in undici.
    *
    * @default true
    */
