@@ -235,9 +235,9 @@ ${table(sections.socketPool)}
 
 ## Options of a request
 
-They are undici's: see [\`dispatch\`](https://undici.nodejs.org/#/docs/api/Dispatcher). [Compatibility](compatibility.md#dispatching)
-lists the few that differ. One of them, \`expectContinue\`, has an effect over HTTP/1.1 here: with \`expectContinue: true\` the body
-[waits for a 100 (Continue)](operations.md#expect-100-continue).
+They are undici's: see [\`dispatch\`](https://undici.nodejs.org/#/docs/api/Dispatcher).
+[Compatibility](compatibility.md#dispatching) lists the few that differ. One of them is \`expectContinue\`, which has an effect
+over HTTP/1.1 here: with \`expectContinue: true\` the body [waits for a 100 (Continue)](operations.md#expect-100-continue).
 
 ## Environment variables
 
