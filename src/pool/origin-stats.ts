@@ -8,6 +8,7 @@ export interface CountedConnection {
   readonly runningCount: number
 }
 
+/** As undici's PoolStats. */
 export interface OriginStats {
   /** Open connections. */
   connected: number
