@@ -66,6 +66,7 @@ export class NativeHandshake implements ReadinessListener {
       const session = sessions.find(context, identity)
       this.#verdictBefore = session?.verdict ?? null
       this.#channel = new TlsChannel(context, this.#descriptor.fd, servername, session?.pointer ?? 0)
+      this.#tcp.handshakes.begins()
     } catch {
       // A name that OpenSSL does not take, for instance.
       return this.#fail(null)
@@ -74,8 +75,11 @@ export class NativeHandshake implements ReadinessListener {
   }
 
   cancel(): void {
-    this.#channel?.free()
-    this.#channel = null
+    if (this.#channel !== null) {
+      this.#channel.free()
+      this.#channel = null
+      this.#tcp.handshakes.ends()
+    }
     this.#tcp.sockets.abort(this.#descriptor)
   }
 
@@ -117,6 +121,7 @@ export class NativeHandshake implements ReadinessListener {
     const { sessions, identity } = this.#target
     const isResumed = openssl().isReused(channel.pointer) === 1
     this.#channel = null
+    this.#tcp.handshakes.ends()
     const wire = new TlsWire(this.#tcp, this.#descriptor, channel, verdict, identity, sessions)
     wire.isPeerClosed = this.#isPeerClosed
     this.#owner.onSecured(wire, isResumed)

@@ -6,7 +6,9 @@ import { type Reactor, threadReactor } from '../reactor/reactor.js'
 import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
 import { Link, LinkedList } from '../structures/linked-list.js'
+import { releaseFreeMemory } from '../sys/allocator.js'
 import { Closings } from './closings.js'
+import { HandshakeBurst } from './handshake-burst.js'
 import type { Names } from './names.js'
 
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
@@ -40,6 +42,8 @@ export class Tcp implements DeadlineOwner {
   readonly waits: Deadlines
   readonly sockets: SocketPool
   readonly names: Names
+  /** Of OpenSSL on descriptors. */
+  readonly handshakes: HandshakeBurst
   /** What the sockets have been told (socket(7)), in milliseconds. */
   readonly keepAlive: { readonly enabled: boolean; readonly initialDelay: number }
   readonly #releaseWait = new Deadline(this)
@@ -62,6 +66,7 @@ export class Tcp implements DeadlineOwner {
     this.waits = new Deadlines(this.reactor, () => realClock)
     this.sockets = new SocketPool(options, this.reactor)
     this.names = names
+    this.handshakes = new HandshakeBurst(this.waits, releaseFreeMemory)
     this.keepAlive = { enabled: options.keepAlive ?? true, initialDelay: options.keepAliveInitialDelay ?? 60_000 }
   }
 
