@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { SYMBOLS, takeInventory } from '../../src/sys/inventory.js'
 
-const CALLERS = ['native.ts', 'owned-descriptors.ts', 'event-loop.ts']
-/** `func('int close(int fd)')`, `func('recv', ...)` and `symbol('close')`. */
-const ASKED = /process\.(?:func|symbol)\('(?:[\w ]+[ *])?(\w+)(?:\(|')/g
+const CALLERS = ['native.ts', 'owned-descriptors.ts', 'environment-end.ts', 'event-loop.ts']
+/** `func('int close(int fd)')`, `func('recv', ...)`, `symbol('close')` and `endHooks('close')`. */
+const ASKED = /(?:process\.(?:func|symbol)|endHooks)\('(?:[\w ]+[ *])?(\w+)(?:\(|')/g
 
 it('names each symbol that the sources ask for, and no other', () => {
   const asked = CALLERS.flatMap((name) => {
