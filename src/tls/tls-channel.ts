@@ -6,7 +6,8 @@
  * never closed here (BIO_NOCLOSE), and OpenSSL's memory is freed exactly once, by {@link TlsChannel.free}.
  *
  * What OpenSSL writes as its last flight stays in memory until the peer is found to be the right one, as with a TLSSocket:
- * in TLS 1.3 the client's own certificate is part of it, and the server learns that the handshake is done.
+ * in TLS 1.3 the client's own certificate is part of it, and the server learns that the handshake is done. Then it leaves
+ * in one segment with the first bytes of a request, if there is one.
  */
 import { MSG_NOSIGNAL } from '../sys/constants.js'
 import { native } from '../sys/native.js'
@@ -59,8 +60,12 @@ export class TlsChannel {
   readonly #fd: number
   /** 0 when it is freed. */
   #ssl: Pointer
-  /** Into which OpenSSL writes until {@link confirm}; the connection's. */
+  /** Into which OpenSSL writes until the last flight has left; the connection's. */
   readonly #flight: Pointer
+  /** The last flight is in there. */
+  #isHeld = true
+  /** How many bytes of a request are there, too, of which {@link write} has not spoken yet. */
+  #heldLength = 0
   /** Read since there was nothing to be read; at first, nobody knows. */
   #records = MOST_RECORDS + 1
   /** What the kernel had no room for. */
@@ -98,7 +103,7 @@ export class TlsChannel {
   }
 
   /**
-   * Goes on with the handshake, but for its last flight: {@link confirm} sends it.
+   * Goes on with the handshake, but for its last flight: what is written to the right peer sends it, or {@link flush}.
    *
    * @returns 1 when it is done, or one of {@link TlsResult}
    */
@@ -118,12 +123,14 @@ export class TlsChannel {
     return sent === 1 ? answer : sent
   }
 
-  /** The peer is the right one: sends the last flight. @returns 1 when it is sent, or one of {@link TlsResult} */
-  confirm(): number {
-    if (this.#ssl === 0) return TlsResult.Failed
+  /** To the right peer: sends the last flight, unless it has left. @returns 1 when it has, or one of {@link TlsResult} */
+  flush(): number {
+    if (!this.#isHeld || this.#ssl === 0) return 1
     const sent = this.#unsent === null ? this.#sendFlight() : this.#send(this.#unsent)
-    if (sent === 1) this.#library.setWriteBio(this.#ssl, this.#library.newSocketBio(this.#fd, BIO_NOCLOSE))
-    return sent
+    if (sent !== 1) return sent
+    this.#isHeld = false
+    this.#library.setWriteBio(this.#ssl, this.#library.newSocketBio(this.#fd, BIO_NOCLOSE))
+    return 1
   }
 
   /** @param address of memory with room for `length` bytes @returns the number of bytes, or one of {@link TlsResult} */
@@ -166,16 +173,20 @@ export class TlsChannel {
   }
 
   /**
-   * Sends one record at most. What was blocked must be offered again, from the same byte on and as many of them, though
-   * the memory may be another.
+   * Sends one record at most, to the right peer. What was blocked must be offered again, from the same byte on and as many
+   * of them, though the memory may be another.
    *
    * @returns the number of bytes that were taken, or one of {@link TlsResult}
    */
   write(bytes: Uint8Array, length: number): number {
     if (this.#ssl === 0) return TlsResult.Failed
+    if (this.#heldLength > 0) return this.#flushWritten()
     this.#begin()
     const result = this.#library.write(this.#ssl, bytes, Math.min(length, MAX_RECORD_SIZE))
-    return result > 0 ? result : this.#failed(result, 'write')
+    if (result <= 0) return this.#failed(result, 'write')
+    if (!this.#isHeld) return result
+    this.#heldLength = result
+    return this.#flushWritten()
   }
 
   /** Tells the peer that nothing more will come (RFC 8446 6.1), if there is room for that. */
@@ -184,6 +195,7 @@ export class TlsChannel {
     this.#expectNoError()
     this.#library.shutdown(this.#ssl)
     this.#expectNoError()
+    this.flush()
   }
 
   /** The connection is over, for us; nothing is sent. May be called again. */
@@ -195,6 +207,15 @@ export class TlsChannel {
     if (!this.#isBroken) this.#library.setShutdown(ssl, SSL_SENT_AND_RECEIVED_SHUTDOWN)
     this.#library.free(ssl)
     this.#expectNoError()
+  }
+
+  /** Behind the last flight: the bytes count as taken when they have left. */
+  #flushWritten(): number {
+    const sent = this.flush()
+    if (sent !== 1) return sent
+    const length = this.#heldLength
+    this.#heldLength = 0
+    return length
   }
 
   /** What OpenSSL has written. @returns 1 when the kernel has it all, or one of {@link TlsResult} */

@@ -44,8 +44,6 @@ export class NativeHandshake implements ReadinessListener {
   #isPeerClosed = false
   /** How often something has come, or could be sent. */
   #progress = 0
-  /** About the peer, as soon as there is one that lets it pass. */
-  #verdict: Verdict | null = null
 
   /** @param descriptor connected; from now on the handshake's */
   constructor(tcp: Tcp, descriptor: Descriptor, target: HandshakeTarget, owner: NativeHandshakeOwner) {
@@ -92,19 +90,9 @@ export class NativeHandshake implements ReadinessListener {
   #goOn(): void {
     const channel = this.#channel
     if (channel === null) return
-    if (this.#verdict === null) {
-      const result = channel.handshake()
-      if (result !== 1) return this.#wait(result)
-      this.#judge(channel)
-      if (this.#channel !== channel || this.#verdict === null) return
-    }
-    const result = channel.confirm()
-    if (result !== 1) return this.#wait(result)
-    this.#succeed(channel, this.#verdict)
-  }
-
-  #wait(result: number): void {
-    if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
+    const result = channel.handshake()
+    if (result === 1) this.#judge(channel)
+    else if (result === TlsResult.Interrupted) this.#tcp.reactor.later({ run: () => this.#goOn() })
     else if (result !== TlsResult.Blocked) this.#fail(null)
   }
 
@@ -114,7 +102,7 @@ export class NativeHandshake implements ReadinessListener {
     // The caller's checkServerIdentity may have ended it all.
     if (this.#channel !== channel) return
     if (verdict === null || (tls.isStrict && !verdict.isAuthorized)) this.#fail(verdict?.objection ?? null)
-    else this.#verdict = verdict
+    else this.#succeed(channel, verdict)
   }
 
   #succeed(channel: TlsChannel, verdict: Verdict): void {

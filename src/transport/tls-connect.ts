@@ -163,6 +163,7 @@ class TlsConnect implements Connecting, Attempt, TcpConnectListener, NativeHands
     this.#overtime?.stop()
     this.#connector.succeeded('native', this.#identity, isResumed)
     this.#listener.onConnected(wire)
+    wire.finishHandshake()
     // What came with the last flight is with OpenSSL already, and what came behind it has no edge of its own.
     wire.listener?.onReadable()
   }

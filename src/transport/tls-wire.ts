@@ -1,5 +1,5 @@
 /** A TLS connection on a leased descriptor, whose peer has been verified: records instead of system calls. */
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import type { Duplex } from 'node:stream'
 import type { Descriptor } from '../socket-pool/descriptor.js'
 import { isReadable, isWritable } from '../sys/epoll-event.js'
@@ -11,6 +11,8 @@ import { DescriptorWire, scratch, Unsent } from './descriptor-wire.js'
 import { SecureWireSocket } from './secure-wire-socket.js'
 import type { Tcp } from './tcp.js'
 import { type Initiator, Received } from './wire.js'
+
+const NOTHING = Buffer.alloc(0)
 
 /** So often the session is looked for when there is nothing to read; then once more when the connection ends. */
 const MOST_MISSES = 4
@@ -59,6 +61,11 @@ export class TlsWire extends DescriptorWire {
     if (this.#writeWantsRead && isReadable(flags) && this.canFlush) this.flush()
   }
 
+  /** Sends what is left of the handshake, if no request has: the peer is the right one. */
+  finishHandshake(): void {
+    if (this.listener !== null) this.send(NOTHING, false)
+  }
+
   probe(): number {
     const length = this.channel.peek(scratch, 1)
     return length > 0 ? length : this.#notReceived(length)
@@ -94,10 +101,9 @@ export class TlsWire extends DescriptorWire {
   }
 
   protected transmit(bytes: Uint8Array, length: number): number {
-    if (length === 0) return 0
-    const sent = this.channel.write(bytes, length)
+    const sent = length === 0 ? this.channel.flush() : this.channel.write(bytes, length)
     this.#writeWantsRead = sent === TlsResult.Blocked && !this.channel.wantsWrite
-    if (sent > 0) return sent
+    if (sent > 0) return Math.min(sent, length)
     if (sent === TlsResult.Blocked) return Unsent.Blocked
     if (sent === TlsResult.Interrupted) return Unsent.Later
     this.error ??= this.channel.error
