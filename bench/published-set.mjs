@@ -14,6 +14,13 @@ export const otherNodeMajors = [22, 24, 26]
 /** Loads with a chart. */
 export const chartedLoads = ['closing-64', 'keepalive-64', 'keepalive-1', 'closing-1', 'secure-64']
 
+/** Those of the picture in the README. */
+export const overviewLoads = [
+  { load: 'closing-64', title: 'http' },
+  { load: 'secure-64', title: 'https: TLS 1.3, sessions resumed' },
+]
+export const overviewClients = ['recycling', 'undici-agent', 'node-http']
+
 /** Loads by which Node.js versions are compared. */
 export const comparedLoads = ['closing-64', 'keepalive-64', 'secure-64']
 

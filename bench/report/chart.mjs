@@ -5,7 +5,7 @@
 import { parse, resetSVGDefIds, textMetrics, View } from 'vega'
 import { compile } from 'vega-lite'
 import { loadNamed } from '../loads.mjs'
-import { chartedLoads, comparedLoads, latencyLoads } from '../published-set.mjs'
+import { chartedLoads, comparedLoads, latencyLoads, overviewClients, overviewLoads } from '../published-set.mjs'
 import { summaryIn } from './judge.mjs'
 import { isOurs, labelOf } from './labels.mjs'
 import { measuredClients } from './markdown.mjs'
@@ -25,6 +25,14 @@ const armColours = {
   'recycling-off': '#218bff',
   'recycling-net': '#80ccff',
   'undici-agent': others,
+}
+
+const bareAxis = { domain: false, ticks: false }
+const familyColour = {
+  field: 'family',
+  type: 'nominal',
+  legend: null,
+  scale: { domain: ['ours', 'others'], range: [ours, others] },
 }
 
 /** On white also where the page around it is dark. */
@@ -143,19 +151,13 @@ function bars(title, y, colour) {
 function panelsOf(results, load, panels) {
   const names = measuredClients(results, load)
   const order = names.map(labelOf)
-  const colour = {
-    field: 'family',
-    type: 'nominal',
-    legend: null,
-    scale: { domain: ['ours', 'others'], range: [ours, others] },
-  }
   return panels.map(([measure, title], i) => {
-    const axis = i === 0 ? { domain: false, ticks: false } : null
+    const axis = i === 0 ? bareAxis : null
     return {
       data: { values: names.flatMap((name) => rowOf(results, load, name, measure)) },
       width: 270,
       height: { step: 22 },
-      ...bars(title, { field: 'label', type: 'nominal', sort: order, title: null, axis }, colour),
+      ...bars(title, { field: 'label', type: 'nominal', sort: order, title: null, axis }, familyColour),
     }
   })
 }
@@ -171,6 +173,29 @@ function loadChart(results, load) {
       ['cpu', 'CPU time of the client, us per request'],
       ['rate', 'requests per second'],
     ]),
+  })
+}
+
+/**
+ * For the README: what a connection per request costs, over http and over https.
+ *
+ * @param {Results} results
+ */
+function overviewChart(results) {
+  const order = overviewClients.map(labelOf)
+  return draw({
+    title: { text: 'CPU time per request, a connection per request', subtitle: subtitle(results) },
+    hconcat: overviewLoads.map(({ load, title }, i) => ({
+      title: { text: title, fontSize: 12, fontWeight: 'normal' },
+      data: { values: overviewClients.flatMap((name) => rowOf(results, load, name, 'cpu')) },
+      width: 270,
+      height: { step: 26 },
+      ...bars(
+        'microseconds of the client',
+        { field: 'label', type: 'nominal', sort: order, title: null, axis: i === 0 ? bareAxis : null },
+        familyColour,
+      ),
+    })),
   })
 }
 
@@ -248,7 +273,7 @@ function splitChart(results, load) {
  */
 export async function charts({ main, all }) {
   /** @type {[string, string][]} */
-  const drawn = []
+  const drawn = [['overview.svg', await overviewChart(main)]]
   for (const load of chartedLoads) drawn.push([`${load}.svg`, await loadChart(main, load)])
   drawn.push(['latency.svg', await latencyChart(main)])
   for (const load of comparedLoads) drawn.push([`versions-${load}.svg`, await splitChart(all, load)])

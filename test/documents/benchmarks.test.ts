@@ -64,10 +64,10 @@ it('a result that changes is seen in its table and in its chart', async () => {
   expect(stdout.match(/^docs\/\S+/gm)).toEqual(['docs/benchmarks.md', 'docs/pictures/keepalive-1.svg'])
 })
 
-it('docs/pictures/ holds the pictures that docs/benchmarks.md shows, and no other', () => {
-  const text = readFileSync(`${root}docs/benchmarks.md`, 'utf8')
-  const shown = [...text.matchAll(/\]\(pictures\/([^)]+)\)/g)].map(([, name]) => name!)
-  expect(shown.sort()).toEqual(readdirSync(`${root}docs/pictures`).sort())
+it('docs/pictures/ holds the pictures that docs/benchmarks.md and the README show, and no other', () => {
+  const text = ['docs/benchmarks.md', 'README.md'].map((name) => readFileSync(root + name, 'utf8')).join()
+  const shown = [...text.matchAll(/\]\((?:docs\/)?pictures\/([^)]+)\)/g)].map(([, name]) => name!)
+  expect([...new Set(shown)].sort()).toEqual(readdirSync(`${root}docs/pictures`).sort())
 })
 
 describe.each(files)('bench/published/%s', (file) => {
