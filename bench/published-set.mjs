@@ -64,7 +64,7 @@ const secureClients = ['recycling', 'recycling-node-tls', 'undici-agent', 'undic
 const pinnedClients = [...bulkClients, 'wrk']
 
 /** Of the loads over a link with a delay. */
-const latencyClients = ['recycling', 'recycling-spare', 'undici-agent', 'node-http']
+const latencyClients = ['recycling', 'recycling-spare', 'recycling-spare-32', 'undici-agent', 'node-http']
 
 /** @param {number} major */
 const fileOf = (major) => `node-${major}.json`

@@ -107,6 +107,12 @@ export const clients = [
     open: onDispatcher(() => createRecyclingAgent({ spareConnections: 8 }), sendByDispatch),
   },
   {
+    name: 'recycling-spare-32',
+    title: '  spareConnections: 32',
+    loads: 'delayed',
+    open: onDispatcher(() => createRecyclingAgent({ spareConnections: 32 }), sendByDispatch),
+  },
+  {
     name: 'recycling-node-tls',
     title: "  tlsTransport: 'node'",
     loads: 'secure',

@@ -12,6 +12,7 @@ const labels = {
   'recycling-off': "RecyclingAgent, recycle: 'off'",
   'recycling-net': "RecyclingAgent, transport: 'net'",
   'recycling-spare': 'RecyclingAgent, spareConnections: 8',
+  'recycling-spare-32': 'RecyclingAgent, spareConnections: 32',
   'recycling-node-tls': "RecyclingAgent, tlsTransport: 'node'",
   'recycling-legacy': 'RecyclingAgent, legacy handler',
   'undici-agent': 'undici Agent',
