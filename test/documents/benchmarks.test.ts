@@ -73,6 +73,7 @@ it('docs/pictures/ holds the pictures that docs/benchmarks.md and the README sho
 describe.each(files)('bench/published/%s', (file) => {
   const { environment, options, loads } = read(file)
   const clients = loads.flatMap((load) => load.clients)
+  const measured = clients.filter(({ error }) => error === undefined)
 
   it('says where it comes from, and by which command', () => {
     expect(environment).toMatchObject({
@@ -82,13 +83,13 @@ describe.each(files)('bench/published/%s', (file) => {
     expect(environment['command line']).toMatch(new RegExp(`^npm run bench -- .* --json=bench/published/${file}$`))
   })
 
-  it('has all rounds of every client, and none that failed', () => {
-    expect(clients.filter(({ error }) => error !== undefined)).toEqual([])
-    expect(clients.map(({ rounds }) => rounds.length)).toEqual(clients.map(() => options.rounds))
+  it('has all rounds of every client but those of others that failed, whose tables say so', () => {
+    expect(clients.filter(({ name, error }) => error !== undefined && name.startsWith('recycling'))).toEqual([])
+    expect(measured.map(({ rounds }) => rounds.length)).toEqual(measured.map(() => options.rounds))
   })
 
   it('has summaries that are those of the rounds', () => {
-    for (const { rounds, summary } of clients) {
+    for (const { rounds, summary } of measured) {
       const spread = (unsorted: number[]): Spread => {
         const values = unsorted.sort((a, b) => a - b)
         const middle = (values.length - 1) / 2
