@@ -126,7 +126,9 @@ export class TlsChannel {
   /** To the right peer: sends the last flight, unless it has left. @returns 1 when it has, or one of {@link TlsResult} */
   flush(): number {
     if (!this.#isHeld || this.#ssl === 0) return 1
-    const sent = this.#unsent === null ? this.#sendFlight() : this.#send(this.#unsent)
+    let sent = this.#unsent === null ? 1 : this.#send(this.#unsent)
+    // It may be longer than what is taken out at a time.
+    if (sent === 1) sent = this.#sendFlight()
     if (sent !== 1) return sent
     this.#isHeld = false
     this.#library.setWriteBio(this.#ssl, this.#library.newSocketBio(this.#fd, BIO_NOCLOSE))

@@ -46,4 +46,22 @@ describeNative('a request', () => {
     await agent.destroy()
     await server.close()
   })
+
+  it('that is longer than what leaves at a time arrives whole, when the kernel takes only a part at first', async () => {
+    const server = await secureServer(identity, ok('x', 'connection: close\r\n'))
+    const agent = recyclingAgent({ connect: { ca: authority.cert }, maxCachedSessions: 0 })
+    const { send } = native()
+    let calls = 0
+    vi.spyOn(native(), 'send').mockImplementation((fd, bytes, length, flags) =>
+      send(fd, bytes, ++calls === 2 ? 100 : length, flags),
+    )
+    onTestFinished(() => void vi.restoreAllMocks())
+    const long = 'y'.repeat(40_000)
+    const origin = `https://127.0.0.1:${server.port}`
+    await (await agent.request({ origin, path: `/${long}`, method: 'GET' })).body.text()
+    expect(server.plaintext).toContain(`GET /${long} HTTP/1.1`)
+    expect(calls).toBeGreaterThan(2)
+    await agent.destroy()
+    await server.close()
+  })
 })
