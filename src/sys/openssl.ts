@@ -59,6 +59,9 @@ export interface OpenSsl {
   isReused(ssl: Pointer): number
   isResumable(session: Pointer): number
   freeSession(session: Pointer): void
+  /** From now on it is freed with the thread, too. It must not be kept already. */
+  keepSession(session: Pointer): void
+  freeKeptSession(session: Pointer): void
   // X509 and EVP_PKEY
   peerCertificate(ssl: Pointer): Pointer
   /** i2d_X509(3). */
@@ -157,7 +160,9 @@ function functionTable(): OpenSsl {
   const memoryBio = process.func('BIO_s_mem', pointer, [])
   const newSsl = process.func('SSL_new', pointer, [pointer])
   const freeSsl = process.func('SSL_free', 'void', [pointer])
-  const { hook, unhook } = endHooks('SSL_free')
+  const freeSession = process.func('SSL_SESSION_free', 'void', [pointer])
+  const connections = endHooks('SSL_free')
+  const sessions = endHooks('SSL_SESSION_free')
   return {
     version: process.func('OpenSSL_version', text, ['int']),
     contextControl: process.func('SSL_CTX_ctrl', 'long', [pointer, 'int', 'long', pointer]),
@@ -168,11 +173,11 @@ function functionTable(): OpenSsl {
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
     create(context) {
       const ssl = newSsl(context)
-      if (ssl !== 0) hook(ssl)
+      if (ssl !== 0) connections.hook(ssl)
       return ssl
     },
     free(ssl) {
-      unhook(ssl)
+      connections.unhook(ssl)
       freeSsl(ssl)
     },
     setReadBio: process.func('SSL_set0_rbio', 'void', [pointer, pointer]),
@@ -199,7 +204,12 @@ function functionTable(): OpenSsl {
     takeSession: process.func('SSL_get1_session', pointer, [pointer]),
     isReused: process.func('SSL_session_reused', 'int', [pointer]),
     isResumable: process.func('SSL_SESSION_is_resumable', 'int', [pointer]),
-    freeSession: process.func('SSL_SESSION_free', 'void', [pointer]),
+    freeSession,
+    keepSession: sessions.hook,
+    freeKeptSession(session) {
+      sessions.unhook(session)
+      freeSession(session)
+    },
     peerCertificate: process.func('SSL_get0_peer_certificate', pointer, [pointer]),
     encodeCertificate: process.func('i2d_X509', 'int', [pointer, memory]),
     peerChain: process.func('SSL_get_peer_cert_chain', pointer, [pointer]),

@@ -69,6 +69,7 @@ export class SessionCache {
       this.#context = context
     }
     if (before !== undefined) this.#drop(identity, before)
+    library.keepSession(pointer)
     this.#sessions.set(identity, { pointer, verdict })
     if (this.#sessions.size > this.#limit) {
       const [[oldest, session]] = this.#sessions as unknown as [[string, KeptSession]]
@@ -88,11 +89,11 @@ export class SessionCache {
 
   #drop(identity: string, { pointer }: KeptSession): void {
     this.#sessions.delete(identity)
-    openssl().freeSession(pointer)
+    openssl().freeKeptSession(pointer)
   }
 }
 
 function clear(sessions: Sessions): void {
-  for (const { pointer } of sessions.values()) openssl().freeSession(pointer)
+  for (const { pointer } of sessions.values()) openssl().freeKeptSession(pointer)
   sessions.clear()
 }

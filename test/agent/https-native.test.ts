@@ -2,7 +2,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import tls, { createSecureContext, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { RecyclingAgent, RecyclingAgentOptions, TlsStats } from '../../src/index.js'
 import { openssl } from '../../src/sys/openssl.js'
 import { Authority, type Certificate, selfSigned } from '../support/certificates.js'
@@ -10,6 +10,7 @@ import { expectNoDescriptorLeft, recyclingAgent } from '../support/dispatchers.j
 import { get, quiet } from '../support/exchange.js'
 import { recording } from '../support/handlers.js'
 import { answering, ok, type RawPeer, type RawServer, rawServer } from '../support/raw-server.js'
+import { type Shape, tlsMangler } from '../support/tls-mangler.js'
 import { describeNative } from '../support/transport.js'
 
 let ca: string
@@ -166,6 +167,30 @@ describeNative('a connection over TLS', () => {
     // Another name of the same origin has not been refused.
     await (await ask('other.test')).body.dump()
     expect(agent.stats.tls).toEqual({ ...none, native: 1, failed: 4 })
+  })
+
+  it('is made by Node from the start once eight in a row have failed where those of Node did not', async () => {
+    const { port } = await serverOf()
+    let spoils = 0
+    const asItIs: Shape = (chunk) => [chunk]
+    const relay = await tlsMangler(port, () => {
+      const towardsServer: Shape = spoils-- > 0 ? () => [Buffer.from('no TLS\r\n')] : asItIs
+      return { towardsClient: asItIs, towardsServer }
+    })
+    onTestFinished(() => relay.close())
+    const agent = recyclingAgent({ maxCachedSessions: 0, connect: { ca } })
+    /** The first connection that is made for it is spoilt, if any is. */
+    const ask = async (spoilt = 0): Promise<TlsStats> => {
+      spoils = spoilt
+      expect(await get(agent, `https://127.0.0.1:${relay.port}`)).toBe('ok')
+      await quiet(agent)
+      return agent.stats.tls
+    }
+    for (let i = 1; i <= 7; i++) expect(await ask(1)).toEqual({ ...none, node: i, failed: i })
+    // One that does not fail, and it is as if none had.
+    expect(await ask()).toEqual({ ...none, native: 1, node: 7, failed: 7 })
+    for (let i = 8; i <= 15; i++) expect(await ask(1)).toEqual({ ...none, native: 1, node: i, failed: i })
+    expect(await ask()).toEqual({ ...none, native: 1, node: 16, failed: 15 })
   })
 
   it('leaves nothing in the error queue, which a TLSSocket of somebody else could take for its own', async () => {

@@ -20,8 +20,9 @@ const PROGRAM = `
     const agent = new RecyclingAgent()
     const { body } = await agent.request({ origin: process.argv[2], path: '/', method: 'GET' })
     const text = await body.text()
-    await agent.close()
+    while (agent.stats.sockets.leased > 0) await new Promise((resolve) => setTimeout(resolve, 1))
     const { dissolved } = agent.stats.sockets
+    await agent.close()
     console.log(JSON.stringify({ text, dissolved, globals }))
   }
   main()

@@ -36,7 +36,11 @@ class Gathering implements Dispatcher.DispatchHandler {
 }
 
 /** @returns of each request how many connections the upstream had when it answered */
-export function getTogether(dispatcher: Dispatcher, origin: string, count: number): Promise<number[]> {
+export function getTogether(
+  dispatcher: Pick<Dispatcher, 'dispatch'>,
+  origin: string,
+  count: number,
+): Promise<number[]> {
   const request: Dispatcher.DispatchOptions = { origin, path: `/together/${count}`, method: 'GET' }
   return new Promise((resolve, reject) => {
     const gathering = new Gathering(count, resolve, reject)

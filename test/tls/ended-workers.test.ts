@@ -8,7 +8,7 @@ const CONNECTIONS = 150
 /** Before the first look: what a process allocates only once, or for two threads at most. */
 const FIRST_WORKERS = 4
 const WORKERS = 8
-/** In bytes. Where they are not freed it is over 40,000; sessions, of which few are kept, are not. */
+/** In bytes. Where they are not freed it is over 40,000, and where their sessions are not, 8,000 more than otherwise. */
 const MOST_PER_CONNECTION = 20_000
 
 it.runIf(isNative)('frees the TLS connections of workers that are terminated', { timeout: 60_000 }, async () => {

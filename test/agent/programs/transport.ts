@@ -4,10 +4,12 @@
  */
 import { readFileSync } from 'node:fs'
 import Module from 'node:module'
+import { setTimeout } from 'node:timers/promises'
 import { RecyclingAgent } from '../../../src/index.js'
 import { native } from '../../../src/sys/native.js'
 
 const EAFNOSUPPORT = 97
+const FIN_TIMEOUT_MS = 5_000
 
 const { obstacle, origin, agents } = JSON.parse(process.argv[2]!)
 
@@ -44,8 +46,11 @@ for (const options of agents) {
     const agent = new RecyclingAgent(options)
     const { body } = await agent.request({ origin, path: '/', method: 'GET' })
     result.answer = await body.text()
-    await agent.close()
+    // It is dissolved when the upstream's FIN has come, unless the agent was closed by then.
+    const deadline = performance.now() + FIN_TIMEOUT_MS
+    while (agent.stats.sockets.leased > 0 && performance.now() < deadline) await setTimeout(1)
     result.recycles = agent.stats.sockets.dissolved > 0
+    await agent.close()
   } catch (error) {
     result.thrown = (error as Error).message
   }
