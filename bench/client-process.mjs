@@ -9,7 +9,7 @@ import { loadNamed, originsInTurn } from './loads.mjs'
 import { runRound } from './measure.mjs'
 
 /**
- * @typedef {{ type: 'open', load: string, origin: string } | { type: 'round', seconds: number } | { type: 'close' }} Order
+ * @typedef {{ type: 'open', load: string, upstream: import('./clients/index.mjs').Upstream } | { type: 'round', seconds: number } | { type: 'close' }} Order
  * @typedef {{ result?: import('./measure.mjs').Round, error?: string }} Answer
  */
 
@@ -28,7 +28,8 @@ async function obey(order) {
   if (order.type === 'open') {
     const load = loadNamed(order.load)
     if (client.open === undefined) throw new Error(`${client.name} is no JavaScript client`)
-    open = { load, nextOrigin: originsInTurn(load, order.origin), client: await client.open(order.origin, load) }
+    const nextOrigin = originsInTurn(load, order.upstream.origin)
+    open = { load, nextOrigin, client: await client.open(order.upstream, load) }
     return
   }
   if (open === undefined) throw new Error('no load is open')

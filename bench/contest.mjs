@@ -3,13 +3,14 @@
  * happens on the machine meanwhile happens to all of them.
  */
 
+import { isDelayed } from './loads.mjs'
 import { summarize } from './report/statistics.mjs'
 
 /**
  * @typedef {object} ContestOptions
  * @property {number} rounds
  * @property {number} seconds the length of a round
- * @property {number} warmUpSeconds the length of the round before the first, which is not counted
+ * @property {number} warmUpSeconds the length of a round before the first, which is not counted
  * @property {(name: string) => void} onRound called before every round, with the name of the client
  * @property {AbortSignal} signal ends the contest before its next round
  */
@@ -17,11 +18,11 @@ import { summarize } from './report/statistics.mjs'
 /**
  * @param {import('./contestants.mjs').Contestant[]} contestants
  * @param {import('./loads.mjs').Load} load
- * @param {string} origin
+ * @param {import('./clients/index.mjs').Upstream} upstream
  * @param {ContestOptions} options
  * @returns {Promise<import('./results.mjs').LoadResult>}
  */
-export async function runContest(contestants, load, origin, { rounds, seconds, warmUpSeconds, onRound, signal }) {
+export async function runContest(contestants, load, upstream, { rounds, seconds, warmUpSeconds, onRound, signal }) {
   /** @type {import('./results.mjs').ClientResult[]} */
   const results = contestants.map(({ client }) => ({ name: client.name, rounds: [] }))
 
@@ -40,8 +41,8 @@ export async function runContest(contestants, load, origin, { rounds, seconds, w
   for (const index of contestants.keys()) {
     await unlessFailed(index, async (contestant) => {
       onRound(contestant.client.name)
-      await contestant.open(load, origin)
-      await contestant.round(warmUpSeconds)
+      await contestant.open(load, upstream)
+      await warmUp(contestant, load, warmUpSeconds)
     })
   }
   for (let cycle = 0; cycle < rounds; cycle++) {
@@ -54,6 +55,23 @@ export async function runContest(contestants, load, origin, { rounds, seconds, w
   }
   for (const index of contestants.keys()) await unlessFailed(index, (contestant) => contestant.close())
   return { name: load.name, clients: results.map(withSummary) }
+}
+
+/** By then V8 has optimised what a request goes through; where requests are dear, that takes more than one round. */
+const warmUpRequests = 5_000
+const mostWarmUpRounds = 4
+
+/**
+ * @param {import('./contestants.mjs').Contestant} contestant
+ * @param {import('./loads.mjs').Load} load
+ * @param {number} seconds
+ */
+async function warmUp(contestant, load, seconds) {
+  // A program has a process of its own for each round.
+  if (contestant.client.run !== undefined) return
+  const most = load.bulk || isDelayed(load) ? 1 : mostWarmUpRounds
+  let requests = 0
+  for (let i = 0; i < most && requests < warmUpRequests; i++) requests += (await contestant.round(seconds)).requests
 }
 
 /**

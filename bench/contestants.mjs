@@ -10,7 +10,7 @@ import { startChild } from './children.mjs'
  * @typedef {object} Contestant
  * @property {import('./clients/index.mjs').Client} client
  * @property {number=} pid of its process, absent where each round has one of its own
- * @property {(load: Load, origin: string) => Promise<void>} open
+ * @property {(load: Load, upstream: import('./clients/index.mjs').Upstream) => Promise<void>} open
  * @property {(seconds: number) => Promise<import('./measure.mjs').Round>} round
  * @property {() => Promise<void>} close
  * @property {() => Promise<void>} end
@@ -42,7 +42,7 @@ function processContestant(client, nodePath) {
   return {
     client,
     ...(child.pid !== undefined && { pid: child.pid }),
-    open: (load, origin) => ask({ type: 'open', load: load.name, origin }),
+    open: (load, upstream) => ask({ type: 'open', load: load.name, upstream }),
     round: (seconds) => ask({ type: 'round', seconds }),
     close: () => ask({ type: 'close' }),
     end: () => child.end(),
@@ -59,7 +59,7 @@ function programContestant(client, run) {
   let open
   return {
     client,
-    open: async (load, origin) => {
+    open: async (load, { origin }) => {
       open = { load, origin }
     },
     round: (seconds) => {

@@ -9,6 +9,7 @@ import { isDelayed } from './loads.mjs'
  * @property {number} requests
  * @property {number} seconds wall-clock time
  * @property {number} cpuSeconds user and system time of the client's process, all threads
+ * @property {number=} residentBytes memory of the process (RSS) at the end of the round, of JavaScript clients
  * @property {number=} medianMs how long a request took, of loads over a link with a delay
  * @property {number=} p99Ms the 99th percentile of it
  */
@@ -34,7 +35,8 @@ export async function runRound(send, nextOrigin, load, seconds) {
   const requests = await sendUntil(sendOne, nextOrigin, load, startMs + seconds * 1000)
   const elapsedMs = performance.now() - startMs
   const { user, system } = process.cpuUsage(cpuBefore)
-  const round = { requests, seconds: elapsedMs / 1000, cpuSeconds: (user + system) / 1e6 }
+  const residentBytes = process.memoryUsage.rss()
+  const round = { requests, seconds: elapsedMs / 1000, cpuSeconds: (user + system) / 1e6, residentBytes }
   return latenciesMs === undefined ? round : { ...round, ...percentiles(latenciesMs) }
 }
 

@@ -32,7 +32,7 @@ export const usage = `Usage: npm run bench -- [options]
  * @property {import('./loads.mjs').Load[]} loads
  * @property {number} rounds
  * @property {number} seconds
- * @property {number} warmUpSeconds what it takes, in the first load, until most code is optimised
+ * @property {number} warmUpSeconds the length of a round to warm up
  * @property {string} nodePath the Node.js binary that the clients run on
  * @property {string | undefined} json
  */
@@ -62,7 +62,7 @@ export function parseOptions(args) {
     loads: chosenLoads(values.loads),
     rounds: positive('rounds', values.rounds ?? (values.quick ? '3' : '5')),
     seconds: positive('seconds', values.seconds ?? (values.quick ? '0.15' : '0.4')),
-    warmUpSeconds: values.quick ? 0.3 : 1.5,
+    warmUpSeconds: values.quick ? 0.3 : 1,
     nodePath: values.node === undefined ? process.execPath : nodeOfMajor(positive('node', values.node)).path,
     json: values.json,
   }

@@ -3,7 +3,7 @@
  */
 
 import { clientNamed, isEntrant } from './clients/index.mjs'
-import { loadNamed } from './loads.mjs'
+import { isKeptAlive, isSecure, loadNamed } from './loads.mjs'
 
 /** The run that the tables and the charts of the loads are of. */
 export const mainNodeMajor = 20
@@ -30,17 +30,29 @@ export const latencyLoads = ['delayed-closing', 'delayed-keepalive', 'delayed-se
 const bulkLoads = ['download', 'upload', 'upload-stream', 'secure-download', 'secure-upload']
 const secureLoads = ['secure12-64', 'secure-keepalive-64', 'secure-keepalive-1']
 const pinnedLoads = ['keepalive-1-pinned', 'secure-keepalive-1-pinned']
-const scaleLoads = ['closing-1000', 'closing-5000', 'keepalive-1000', 'keepalive-5000', 'origins-5000']
+
+/** What more and more requests at a time cost; these are the points of two curves. */
+export const scaleCurves = [
+  { title: 'Connection per request', loads: ['closing-64', 'closing-1000', 'closing-5000'] },
+  { title: 'Persistent connections', loads: ['keepalive-64', 'keepalive-1000', 'keepalive-5000'] },
+]
+export const scaleCurveClients = ['recycling', 'undici-agent', 'undici-pool']
+const closingScaleLoads = ['closing-1000', 'closing-5000', 'origins-5000']
+const keptScaleLoads = ['keepalive-1000', 'keepalive-5000']
+
+/** The rows of the table of scale, in their order. */
+export const scaleLoads = [...scaleCurves.flatMap(({ loads }) => loads), 'origins-5000']
+
+/** How many idle connections memory is measured of, by `test/soak/memory.mjs`. */
+export const idleMemoryArms = [
+  { file: 'http.json', args: ['--connections=4000,10000'] },
+  { file: 'https.json', args: ['--secure', '--connections=2000'] },
+]
+/** Three clients and three counts of connections, a process for each round. @param {number} rounds */
+export const idleMemorySeconds = (rounds) => rounds * 9 * 3
 
 /** Loads with a table of their own, in their order. */
-export const tabledLoads = [
-  ...chartedLoads,
-  'closing-name',
-  ...secureLoads,
-  ...pinnedLoads,
-  ...scaleLoads,
-  ...bulkLoads,
-]
+export const tabledLoads = [...chartedLoads, 'closing-name', ...secureLoads, ...pinnedLoads, ...bulkLoads]
 
 /** Loads with targets on the other Node.js versions, too. */
 const otherLoads = [...comparedLoads, 'secure12-64', 'secure-keepalive-64']
@@ -58,9 +70,19 @@ const chartedClients = [
   'wrk',
   's-time',
 ]
-const bulkClients = ['recycling', 'undici-agent', 'undici-pool', 'node-http']
+/** Those of the table of scale. */
+export const scaleClients = ['recycling', 'undici-agent', 'undici-pool', 'node-http']
+const bulkClients = scaleClients
 const nameClients = ['recycling', 'recycling-address', 'undici-agent', 'undici-pool', 'node-http']
-const secureClients = ['recycling', 'recycling-node-tls', 'undici-agent', 'undici-pool', 'node-http', 's-time']
+const secureClients = [
+  'recycling',
+  'recycling-node-tls',
+  'undici-agent',
+  'undici-agent-context',
+  'undici-pool',
+  'node-http',
+  's-time',
+]
 const pinnedClients = [...bulkClients, 'wrk']
 
 /** Of the loads over a link with a delay. */
@@ -76,6 +98,8 @@ const inFlightSeconds = 2 * 300e-6
 const programSeconds = 1.5
 /** What a run takes besides its rounds. */
 const startSeconds = 4
+/** What a client takes before its rounds in a load: its process starts and warms up, for long where requests are dear. */
+const warmUpSeconds = { usual: 1.3, secure: 4 }
 
 /**
  * @typedef {object} Run
@@ -115,7 +139,9 @@ export function publishedRuns({ rounds, seconds }) {
     run(mainNodeMajor, 'name.json', ['closing-name'], nameClients),
     run(mainNodeMajor, 'secure.json', secureLoads, secureClients),
     run(mainNodeMajor, 'pinned.json', pinnedLoads, pinnedClients),
-    run(mainNodeMajor, 'scale.json', scaleLoads, bulkClients),
+    run(mainNodeMajor, 'scale.json', closingScaleLoads, bulkClients),
+    // Each client keeps its connections while the others have their turns: nginx has no room for those of a fourth.
+    run(mainNodeMajor, 'scale-kept.json', keptScaleLoads, scaleCurveClients),
     run(mainNodeMajor, 'latency.json', latencyLoads, latencyClients),
     run(mainNodeMajor, 'bulk.json', bulkLoads, bulkClients),
     ...otherNodeMajors.map((major) => run(major, fileOf(major), otherLoads, comparedClients, 0.6)),
@@ -123,7 +149,7 @@ export function publishedRuns({ rounds, seconds }) {
 }
 
 /**
- * One round of each client in each load, and one to warm up, `rounds` times.
+ * `rounds` rounds of each client in each load, each client warmed up.
  *
  * @param {readonly string[]} loads
  * @param {readonly string[]} clients
@@ -137,7 +163,8 @@ function estimatedSeconds(loads, clients, rounds, seconds) {
       if (!isEntrant(client, load, true)) continue
       const jsSeconds = seconds + runInSeconds + load.concurrency * inFlightSeconds
       const roundSeconds = client.run === undefined ? jsSeconds : Math.max(seconds, programSeconds)
-      sum += (rounds + 1) * roundSeconds
+      const warmUp = isSecure(load.upstream) && !isKeptAlive(load.upstream) ? warmUpSeconds.secure : warmUpSeconds.usual
+      sum += rounds * roundSeconds + (client.run === undefined ? warmUp : 0)
     }
   }
   return sum

@@ -2,7 +2,7 @@
  * The results that the documents are made of.
  */
 
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeMajorOf as majorOf } from './report/judge.mjs'
@@ -15,16 +15,25 @@ import { readResults } from './results.mjs'
  * @property {Results} main of the lowest Node.js version, with all its loads
  * @property {Results[]} all one for each Node.js version, in their order
  * @property {Results[]} runs as they were made
+ * @property {IdleMemory[]} idleMemory of http and of https
+ *
+ * @typedef {object} IdleMemory
+ * @property {Record<string, string>} environment
+ * @property {{ rounds: number }} options
+ * @property {'http' | 'https'} scheme
+ * @property {import('../test/soak/memory.js').MemoryFigure[]} figures
  */
 
 export const publishedDirectory = fileURLToPath(new URL('published/', import.meta.url))
+/** What `test/soak/memory.mjs` has measured. */
+export const idleMemoryDirectory = join(publishedDirectory, 'idle-memory')
 
 /**
  * @param {readonly string[]} paths those of bench/published/ if there are none
  * @returns {Promise<Published>}
  */
 export async function readPublished(paths) {
-  const files = paths.length > 0 ? paths : await publishedPaths()
+  const files = paths.length > 0 ? paths : await jsonIn(publishedDirectory)
   const runs = await Promise.all(files.map(readResults))
   runs.sort((a, b) => majorOf(a) - majorOf(b) || compare(a.environment.date, b.environment.date))
   /** @type {Map<number, Results>} */
@@ -36,15 +45,18 @@ export async function readPublished(paths) {
   const all = [...byMajor.values()]
   const [main] = all
   if (main === undefined) throw new Error('no published results: run `npm run bench:publish` first')
-  return { main, all, runs }
+  const memoryFiles = await jsonIn(idleMemoryDirectory)
+  const idleMemory = await Promise.all(memoryFiles.map(async (path) => JSON.parse(await readFile(path, 'utf8'))))
+  return { main, all, runs, idleMemory }
 }
 
-async function publishedPaths() {
-  const files = await readdir(publishedDirectory)
+/** @param {string} directory */
+async function jsonIn(directory) {
+  const files = await readdir(directory)
   return files
     .filter((file) => file.endsWith('.json'))
     .toSorted()
-    .map((file) => join(publishedDirectory, file))
+    .map((file) => join(directory, file))
 }
 
 /** @param {string=} a @param {string=} b */

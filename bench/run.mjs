@@ -22,40 +22,39 @@ import { findWrk } from './wrk.mjs'
  */
 async function bench(options, signal) {
   const upstream = startChild('upstream/process.mjs')
-  /** @type {import('./contestants.mjs').Contestant[]} */
-  let contestants = []
   try {
     /** @type {import('./upstream/process.mjs').Upstreams} */
-    const { server, pid, origins } = await upstream.ask()
+    const { server, ...upstreams } = await upstream.ask()
     const [wrk, openssl] = await Promise.all([findWrk(), findOpenssl()])
     /** @type {Record<string, string | undefined>} */
     const programs = { wrk, 's-time': openssl }
     const clients = options.clients.filter(({ name }) => !(name in programs) || programs[name] !== undefined)
-    contestants = clients.map((client) => startContestant(client, options.nodePath))
     const environment = describeEnvironment({ server, wrk, openssl, nodePath: options.nodePath })
     for (const [key, value] of Object.entries(environment)) console.log(`${key}: ${value}`)
     console.log()
-    const loads = await runLoads(contestants, { pid, origins }, options, signal)
+    const loads = await runLoads(clients, upstreams, options, signal)
     const { rounds, seconds } = options
     const path = await writeResults({ environment, options: { rounds, seconds }, loads }, options.json)
     console.log(`ratio: the client's median to that of RecyclingAgent.dispatch\nresults: ${path}`)
   } finally {
-    await Promise.all([upstream.end(), ...contestants.map((contestant) => contestant.end())])
+    await upstream.end()
   }
 }
 
 /**
- * @param {import('./contestants.mjs').Contestant[]} contestants
- * @param {Pick<import('./upstream/process.mjs').Upstreams, 'pid' | 'origins'>} upstream
+ * Each load has client processes of its own: neither the memory nor the optimised code of one counts for the next.
+ *
+ * @param {import('./clients/index.mjs').Client[]} clients
+ * @param {Omit<import('./upstream/process.mjs').Upstreams, 'server'>} upstream
  * @param {import('./options.mjs').Options} options
  * @param {AbortSignal} signal
  */
-async function runLoads(contestants, { pid, origins }, options, signal) {
-  const { loads, rounds, seconds, explicitClients } = options
+async function runLoads(clients, { pid, origins, ca }, options, signal) {
+  const { loads, rounds, seconds, warmUpSeconds, explicitClients } = options
   const contests = loads.flatMap((load) => {
     const reason = reasonToSkip(load)
     if (reason === undefined) {
-      return [{ load, entrants: contestants.filter(({ client }) => isEntrant(client, load, explicitClients)) }]
+      return [{ load, entrants: clients.filter((client) => isEntrant(client, load, explicitClients)) }]
     }
     console.log(`${load.name}: skipped: ${reason}\n`)
     return []
@@ -66,15 +65,19 @@ async function runLoads(contestants, { pid, origins }, options, signal) {
   try {
     for (const { load, entrants } of contests) {
       const onRound = (/** @type {string} */ name) => progress.step(`${load.name} ${name}`)
-      // Later loads share most of their code with the first.
-      const warmUpSeconds = results.length === 0 ? options.warmUpSeconds : seconds
-      const contestOptions = { rounds, seconds, warmUpSeconds, onRound, signal }
-      const contest = () => runContest(entrants, load, origins[load.upstream], contestOptions)
-      const pids = [pid, ...entrants.flatMap((entrant) => entrant.pid ?? [])]
-      const result = await (load.isPinned ? onOneCore(pids, contest) : contest())
-      progress.clear()
-      console.log(loadTable(result))
-      results.push(result)
+      const contestants = entrants.map((client) => startContestant(client, options.nodePath))
+      try {
+        const contestOptions = { rounds, seconds, warmUpSeconds, onRound, signal }
+        const upstream = { origin: origins[load.upstream], connect: { ca } }
+        const contest = () => runContest(contestants, load, upstream, contestOptions)
+        const pids = [pid, ...contestants.flatMap((contestant) => contestant.pid ?? [])]
+        const result = await (load.isPinned ? onOneCore(pids, contest) : contest())
+        progress.clear()
+        console.log(loadTable(result))
+        results.push(result)
+      } finally {
+        await Promise.all(contestants.map((contestant) => contestant.end()))
+      }
     }
   } finally {
     progress.clear()

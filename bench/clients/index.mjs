@@ -9,13 +9,17 @@ import { isDelayed, isKeptAlive, isSecure } from '../loads.mjs'
 import { runSTime } from '../s-time.mjs'
 import { runWrk } from '../wrk.mjs'
 import { sendByDispatch, sendByLegacyDispatch } from './dispatch.mjs'
-import { createAgent, createPool, createRecyclingAgent } from './dispatchers.mjs'
+import { createAgent, createAgentWithContext, createPool, createRecyclingAgent } from './dispatchers.mjs'
 import { openNodeHttp } from './node-http.mjs'
 import { sendByFetch, sendByRequest } from './promises.mjs'
 
 /**
  * @typedef {import('../loads.mjs').Load} Load
  * @typedef {import('./dispatch.mjs').Send} Send
+ *
+ * @typedef {object} Upstream
+ * @property {string} origin
+ * @property {import('./dispatchers.mjs').ConnectOptions} connect
  *
  * @typedef {object} OpenClient
  * @property {Send} send
@@ -28,7 +32,7 @@ import { sendByFetch, sendByRequest } from './promises.mjs'
  * @property {string} title
  * @property {'all' | 'closing' | 'named' | 'secure' | 'small' | 'delayed'} loads which it is measured with unless
  *   `--clients` names it
- * @property {((origin: string, load: Load) => Promise<OpenClient>)=} open absent for a program
+ * @property {((upstream: Upstream, load: Load) => Promise<OpenClient>)=} open absent for a program
  * @property {RunProgram=} run one round of a program, which is no JavaScript
  * @property {((load: Load) => boolean)=} can whether it is able to take a load at all; any if absent
  */
@@ -39,12 +43,12 @@ export const baselineName = 'recycling'
 const undici = () => import('undici')
 
 /**
- * @param {() => Promise<import('undici').Dispatcher>} create
+ * @param {(upstream: Upstream, load: Load) => Promise<import('undici').Dispatcher>} create
  * @param {(dispatcher: import('undici').Dispatcher) => Send | Promise<Send>} sendOn
  */
 function onDispatcher(create, sendOn) {
-  return async () => {
-    const dispatcher = await create()
+  return async (/** @type {Upstream} */ upstream, /** @type {Load} */ load) => {
+    const dispatcher = await create(upstream, load)
     return { send: await sendOn(dispatcher), close: () => dispatcher.close() }
   }
 }
@@ -71,14 +75,14 @@ export const clients = [
     name: baselineName,
     title: 'RecyclingAgent.dispatch',
     loads: 'all',
-    open: onDispatcher(() => createRecyclingAgent(), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect), sendByDispatch),
   },
   {
     name: 'recycling-address',
     title: '  by address',
     loads: 'named',
     open: onDispatcher(
-      () => createRecyclingAgent(),
+      ({ connect }) => createRecyclingAgent(connect),
       (dispatcher) => byAddress(sendByDispatch(dispatcher)),
     ),
   },
@@ -86,110 +90,116 @@ export const clients = [
     name: 'recycling-graceful',
     title: "  recycle: 'graceful'",
     loads: 'closing',
-    open: onDispatcher(() => createRecyclingAgent({ recycle: 'graceful' }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { recycle: 'graceful' }), sendByDispatch),
   },
   {
     name: 'recycling-off',
     title: "  recycle: 'off'",
     loads: 'closing',
-    open: onDispatcher(() => createRecyclingAgent({ recycle: 'off' }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { recycle: 'off' }), sendByDispatch),
   },
   {
     name: 'recycling-net',
     title: "  transport: 'net'",
     loads: 'small',
-    open: onDispatcher(() => createRecyclingAgent({ transport: 'net' }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { transport: 'net' }), sendByDispatch),
   },
   {
     name: 'recycling-spare',
     title: '  spareConnections: 8',
     loads: 'delayed',
-    open: onDispatcher(() => createRecyclingAgent({ spareConnections: 8 }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { spareConnections: 8 }), sendByDispatch),
   },
   {
     name: 'recycling-spare-32',
     title: '  spareConnections: 32',
     loads: 'delayed',
-    open: onDispatcher(() => createRecyclingAgent({ spareConnections: 32 }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { spareConnections: 32 }), sendByDispatch),
   },
   {
     name: 'recycling-node-tls',
     title: "  tlsTransport: 'node'",
     loads: 'secure',
-    open: onDispatcher(() => createRecyclingAgent({ tlsTransport: 'node' }), sendByDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect, { tlsTransport: 'node' }), sendByDispatch),
   },
   {
     name: 'recycling-legacy',
     title: '  legacy handler',
     loads: 'small',
-    open: onDispatcher(() => createRecyclingAgent(), sendByLegacyDispatch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect), sendByLegacyDispatch),
   },
   {
     name: 'undici-agent',
     title: 'undici Agent.dispatch',
     loads: 'all',
-    open: onDispatcher(() => createAgent(), sendByDispatch),
+    open: onDispatcher(({ connect }) => createAgent(connect), sendByDispatch),
+  },
+  {
+    name: 'undici-agent-context',
+    title: '  a secureContext made once',
+    loads: 'secure',
+    open: onDispatcher(({ connect }) => createAgentWithContext(connect), sendByDispatch),
   },
   {
     name: 'undici-agent-sized',
     title: '  connections: as many as requests',
     loads: 'closing',
-    open: async (_origin, load) => onDispatcher(() => createAgent(load.concurrency), sendByDispatch)(),
+    open: onDispatcher(({ connect }, load) => createAgent(connect, load.concurrency), sendByDispatch),
   },
   {
     name: 'undici-agent-legacy',
     title: '  legacy handler',
     loads: 'small',
-    open: onDispatcher(() => createAgent(), sendByLegacyDispatch),
+    open: onDispatcher(({ connect }) => createAgent(connect), sendByLegacyDispatch),
   },
   {
     name: 'undici-pool',
     title: 'undici Pool.dispatch',
     loads: 'all',
     can: hasOneOrigin,
-    open: async (origin, load) => onDispatcher(() => createPool(origin, load.concurrency), sendByDispatch)(),
+    open: onDispatcher(({ origin, connect }, load) => createPool(connect, origin, load.concurrency), sendByDispatch),
   },
   {
     name: 'recycling-request',
     title: 'undici.request on RecyclingAgent',
     loads: 'all',
-    open: onDispatcher(() => createRecyclingAgent(), request),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect), request),
   },
   {
     name: 'undici-request',
     title: 'undici.request on undici Agent',
     loads: 'all',
-    open: onDispatcher(() => createAgent(), request),
+    open: onDispatcher(({ connect }) => createAgent(connect), request),
   },
   {
     name: 'recycling-fetch',
     title: 'undici.fetch on RecyclingAgent',
     loads: 'all',
-    open: onDispatcher(() => createRecyclingAgent(), undiciFetch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect), undiciFetch),
   },
   {
     name: 'undici-fetch',
     title: 'undici.fetch on undici Agent',
     loads: 'all',
-    open: onDispatcher(() => createAgent(), undiciFetch),
+    open: onDispatcher(({ connect }) => createAgent(connect), undiciFetch),
   },
   {
     name: 'recycling-builtin-fetch',
     title: 'built-in fetch on RecyclingAgent',
     loads: 'small',
-    open: onDispatcher(() => createRecyclingAgent(), builtInFetch),
+    open: onDispatcher(({ connect }) => createRecyclingAgent(connect), builtInFetch),
   },
   {
     name: 'undici-builtin-fetch',
     title: 'built-in fetch on undici Agent',
     loads: 'small',
-    open: onDispatcher(() => createAgent(), builtInFetch),
+    open: onDispatcher(({ connect }) => createAgent(connect), builtInFetch),
   },
   {
     name: 'node-http',
     title: 'node:http',
     loads: 'all',
-    open: async (_origin, load) => openNodeHttp(isSecure(load.upstream), !isClosing(load)),
+    open: async ({ connect }, load) => openNodeHttp(isSecure(load.upstream), connect, !isClosing(load)),
   },
   {
     name: 'wrk',

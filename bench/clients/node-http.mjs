@@ -7,13 +7,13 @@ import https from 'node:https'
 
 /**
  * @param {boolean} isSecure
+ * @param {import('./dispatchers.mjs').ConnectOptions} connect
  * @param {boolean} keepAlive whether the upstream keeps connections open
  * @returns {{ send: import('./dispatch.mjs').Send, close: () => Promise<void> }}
  */
-export function openNodeHttp(isSecure, keepAlive) {
+export function openNodeHttp(isSecure, connect, keepAlive) {
   const { Agent, request } = isSecure ? https : http
-  // Of the https upstream's certificate nobody knows the issuer.
-  const agent = new Agent({ keepAlive, ...(isSecure && { rejectUnauthorized: false }) })
+  const agent = new Agent({ keepAlive, ...(isSecure && connect) })
   return {
     send: (origin, load, done) => exchange(request, agent, origin, load, done),
     close: async () => agent.destroy(),

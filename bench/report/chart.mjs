@@ -2,151 +2,31 @@
  * Results as pictures: SVG that is the same for the same results.
  */
 
-import { parse, resetSVGDefIds, textMetrics, View } from 'vega'
-import { compile } from 'vega-lite'
 import { loadNamed } from '../loads.mjs'
-import { chartedLoads, comparedLoads, latencyLoads, overviewClients, overviewLoads } from '../published-set.mjs'
-import { summaryIn } from './judge.mjs'
-import { isOurs, labelOf } from './labels.mjs'
+import {
+  chartedLoads,
+  comparedLoads,
+  latencyLoads,
+  overviewClients,
+  overviewLoads,
+  scaleCurveClients,
+  scaleCurves,
+} from '../published-set.mjs'
+import { armColours, bareAxis, bars, curves, draw, familyColour, others, rowOf } from './drawing.mjs'
+import { labelOf } from './labels.mjs'
 import { measuredClients } from './markdown.mjs'
-import { grouped } from './table.mjs'
 
 /** @typedef {import('../results.mjs').Results} Results */
 
-/** The same wherever it is drawn: widths of text are estimated, not asked of a canvas that may be installed. */
-textMetrics.canvas(false)
-
-const ours = '#0969da'
-const others = '#8c959f'
-const ink = '#1f2328'
-/** Of the arms, from the whole to the least of ours, and of undici's Agent. */
-const armColours = {
-  recycling: '#0a3069',
-  'recycling-off': '#218bff',
-  'recycling-net': '#80ccff',
-  'undici-agent': others,
-}
-
-const bareAxis = { domain: false, ticks: false }
-const familyColour = {
-  field: 'family',
-  type: 'nominal',
-  legend: null,
-  scale: { domain: ['ours', 'others'], range: [ours, others] },
-}
-
-/** On white also where the page around it is dark. */
-const config = {
-  background: 'white',
-  padding: 12,
-  font: 'sans-serif',
-  view: { stroke: null },
-  title: { anchor: 'start', fontSize: 14, color: ink, subtitleColor: '#59636e', subtitleFontSize: 11 },
-  axis: { labelColor: ink, titleColor: '#59636e', titleFontWeight: 'normal', labelLimit: 320, labelFontSize: 11 },
-  legend: { labelColor: ink, titleColor: '#59636e', titleFontWeight: 'normal', labelLimit: 320 },
-  text: { color: ink, fontSize: 11 },
-}
-
-/**
- * @param {object} spec of Vega-Lite
- * @returns {Promise<string>}
- */
-async function draw(spec) {
-  // They count up from picture to picture.
-  resetSVGDefIds()
-  const view = new View(parse(compile({ config, ...spec }).spec), { renderer: 'none' })
-  const svg = await view.toSVG()
-  view.finalize()
-  return `${svg}\n`
-}
-
-/**
- * @typedef {object} Row
- * @property {string} label
- * @property {string} family
- * @property {string} node
- * @property {number} median
- * @property {number} min
- * @property {number} max
- * @property {string} text
- *
- * @typedef {'cpu' | 'rate' | 'median' | 'p99'} Measure
- */
-
-/**
- * @typedef {import('./statistics.mjs').Summary} Summary
- * @type {Record<Measure, { pick: (summary: Summary) => import('./statistics.mjs').Spread | undefined, scale: number, digits: number }>}
- */
-const measures = {
-  cpu: { pick: (summary) => summary.cpuSecondsPerRequest, scale: 1e6, digits: 1 },
-  rate: { pick: (summary) => summary.requestsPerSecond, scale: 1, digits: 0 },
-  median: { pick: (summary) => summary.medianMs, scale: 1, digits: 1 },
-  p99: { pick: (summary) => summary.p99Ms, scale: 1, digits: 1 },
-}
-
-/** Kept as they are written in the picture: what a processor computes beyond that may differ. @param {number} value */
-const rounded = (value) => Number(value.toPrecision(4))
-
-/**
- * @param {Results} results
- * @param {string} load
- * @param {string} client
- * @param {Measure} measure
- * @returns {Row[]} one row, or none where the client failed
- */
-function rowOf(results, load, client, measure) {
-  const summary = summaryIn(results, load, client)
-  const { pick, scale, digits } = measures[measure]
-  const spread = summary && pick(summary)
-  if (spread === undefined) return []
-  const { median, min, max } = spread
-  return [
-    {
-      label: labelOf(client),
-      family: isOurs(client) ? 'ours' : 'others',
-      node: `Node.js ${results.environment.node?.slice(1)}`,
-      median: rounded(median * scale),
-      min: rounded(min * scale),
-      max: rounded(max * scale),
-      text: grouped(median * scale, digits),
-    },
-  ]
-}
-
-/**
- * Bars with the range of the rounds, and the median in figures.
- *
- * @param {string} title of the axis of the values
- * @param {object} y the encoding channel that says where a bar is
- * @param {object} colour
- */
-function bars(title, y, colour) {
-  const x = { type: 'quantitative', title, axis: { grid: false, tickCount: 4, format: ',d' } }
-  return {
-    encoding: { y },
-    layer: [
-      {
-        mark: { type: 'bar', height: { band: 0.8 } },
-        encoding: { x: { ...x, field: 'median' }, color: colour },
-      },
-      {
-        mark: { type: 'rule', strokeWidth: 1.5 },
-        encoding: { x: { ...x, field: 'min' }, x2: { field: 'max' } },
-      },
-      {
-        mark: { type: 'text', align: 'left', dx: 5 },
-        encoding: { x: { ...x, field: 'max' }, text: { field: 'text' } },
-      },
-    ],
-  }
-}
+/** Of RecyclingAgent, undici's Agent and its Pool. */
+const scaleColours = ['#0969da', others, '#bc4c00']
 
 /**
  * Two measures of all clients of a load, side by side.
  *
  * @param {Results} results
  * @param {string} load
- * @param {readonly [measure: Measure, title: string][]} panels
+ * @param {readonly [measure: import('./drawing.mjs').Measure, title: string][]} panels
  */
 function panelsOf(results, load, panels) {
   const names = measuredClients(results, load)
@@ -220,6 +100,43 @@ function latencyChart(results) {
   })
 }
 
+/**
+ * What more and more requests at a time cost, in CPU time and in memory.
+ *
+ * @param {Results} results
+ */
+function scaleChart(results) {
+  const labels = scaleCurveClients.map(labelOf)
+  const colour = {
+    field: 'label',
+    type: 'nominal',
+    sort: labels,
+    title: null,
+    legend: { orient: 'bottom' },
+    scale: { domain: labels, range: scaleColours },
+  }
+  /** @param {readonly string[]} loads @param {import('./drawing.mjs').Measure} measure */
+  const points = (loads, measure) =>
+    scaleCurveClients.flatMap((client) =>
+      loads.flatMap((load) =>
+        rowOf(results, load, client, measure).map((row) => ({ ...row, concurrency: loadNamed(load).concurrency })),
+      ),
+    )
+  const measured = scaleCurves.filter(({ loads }) => points(loads, 'memory').length > 0)
+  if (measured.length === 0) return noData('CPU time and memory by how many requests there are at a time')
+  return draw({
+    title: { text: 'CPU time and memory by how many requests there are at a time', subtitle: subtitle(results) },
+    spacing: 24,
+    vconcat: measured.map(({ title, loads }) => ({
+      title: { text: title, fontSize: 12, fontWeight: 'normal' },
+      hconcat: [
+        curves('CPU time of the client, us per request', points(loads, 'cpu'), colour),
+        curves('memory of its process (RSS), MiB', points(loads, 'memory'), colour),
+      ],
+    })),
+  })
+}
+
 /** Stands where nothing has been published yet. @param {string} title */
 function noData(title) {
   return draw({
@@ -275,6 +192,7 @@ export async function charts({ main, all }) {
   /** @type {[string, string][]} */
   const drawn = [['overview.svg', await overviewChart(main)]]
   for (const load of chartedLoads) drawn.push([`${load}.svg`, await loadChart(main, load)])
+  drawn.push(['scale.svg', await scaleChart(main)])
   drawn.push(['latency.svg', await latencyChart(main)])
   for (const load of comparedLoads) drawn.push([`versions-${load}.svg`, await splitChart(all, load)])
   return drawn

@@ -16,6 +16,7 @@ const labels = {
   'recycling-node-tls': "RecyclingAgent, tlsTransport: 'node'",
   'recycling-legacy': 'RecyclingAgent, legacy handler',
   'undici-agent': 'undici Agent',
+  'undici-agent-context': 'undici Agent, a secureContext made once',
   'undici-agent-sized': 'undici Agent, as many connections as requests',
   'undici-agent-legacy': 'undici Agent, legacy handler',
   'undici-pool': 'undici Pool',

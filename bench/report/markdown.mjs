@@ -4,7 +4,7 @@
 
 import { baselineName, clientNamed, isMeasuredWith } from '../clients/index.mjs'
 import { bulkBytes, loadNamed } from '../loads.mjs'
-import { comparedLoads, latencyLoads, tabledLoads } from '../published-set.mjs'
+import { comparedLoads, latencyLoads, scaleClients, scaleLoads, tabledLoads } from '../published-set.mjs'
 import { comparison, isTargetOf, judge, summaryIn } from './judge.mjs'
 import { labelOf } from './labels.mjs'
 import { grouped } from './table.mjs'
@@ -106,8 +106,65 @@ function latencyTable(results) {
   return table([head, ...rows], 2)
 }
 
+/**
+ * What many requests at a time cost, memory included.
+ *
+ * @param {Results} results
+ */
+function scaleTable(results) {
+  const rows = scaleLoads.flatMap((load) => {
+    const base = summaryIn(results, load, baselineName)
+    const clients = measuredClients(results, load).filter((name) => scaleClients.includes(name))
+    return clients.map((name) => {
+      const { cpuSecondsPerRequest: cpu, residentBytes: memory } = summaryIn(results, load, name) ?? {}
+      if (cpu === undefined || memory === undefined) return [load, labelOf(name), 'failed', '', '', '', '', '']
+      return [
+        load,
+        labelOf(name),
+        ...spreadCells(cpu, 1e6, 1),
+        ratio(cpu, base?.cpuSecondsPerRequest),
+        ...spreadCells(memory, 2 ** -20, 0),
+        ratio(memory, base?.residentBytes),
+      ]
+    })
+  })
+  if (rows.length === 0) return noData
+  return table([['load', 'client', 'CPU us/request', 'range', 'ratio', 'RSS, MiB', 'range', 'ratio'], ...rows], 2)
+}
+
+/** The columns of the table of idle connections. @type {readonly [client: string, label: string][]} */
+const idleClients = [
+  ['ours', labelOf(baselineName)],
+  ['ours-node-tls', labelOf('recycling-node-tls')],
+  ['undici-pool', labelOf('undici-pool')],
+  ['undici-agent', labelOf('undici-agent')],
+]
+
+/**
+ * Bytes per idle connection.
+ *
+ * @param {import('../published.mjs').IdleMemory[]} idleMemory
+ */
+function idleMemoryTable(idleMemory) {
+  const rows = idleMemory.flatMap(({ scheme, figures }) =>
+    [...new Set(figures.map(({ connections }) => connections))].map((connections) => {
+      /** @param {string} client */
+      const of = (client) =>
+        figures.find((figure) => figure.connections === connections && figure.client === client)?.rss
+      const theirs = Math.min(...['undici-pool', 'undici-agent'].flatMap((client) => of(client) ?? []))
+      const cells = idleClients.map(([client]) => {
+        const bytes = of(client)
+        return bytes === undefined ? '-' : grouped(bytes, 0)
+      })
+      return [`${scheme}, ${grouped(connections, 0)}`, ...cells, ((of('ours') ?? Number.NaN) / theirs).toFixed(2)]
+    }),
+  )
+  if (rows.length === 0) return noData
+  return table([['connections', ...idleClients.map(([, label]) => label), 'ratio'], ...rows], 1)
+}
+
 /** @param {Published} published */
-function machineTables({ runs, main }) {
+function machineTables({ runs, main, idleMemory }) {
   const { undici, koffi, upstream, wrk, openssl, kernel, machine } = main.environment
   const programs = openssl === undefined ? { wrk } : { wrk, openssl }
   const facts = Object.entries({ machine, kernel, 'upstream, one worker': upstream, undici, koffi, ...programs })
@@ -118,6 +175,13 @@ function machineTables({ runs, main }) {
     `${options.rounds} of ${options.seconds} s`,
     `\`${environment['command line']}\``,
   ])
+  const memoryRows = idleMemory.map(({ environment, options }) => [
+    `${environment.node?.slice(1)}`,
+    '-',
+    `${environment.date?.slice(0, 16).replace('T', ' ')}`,
+    `${options.rounds}`,
+    `\`${environment['command line']}\``,
+  ])
   // As they are made for a look at this page.
   const isPreview = runs.some(({ options }) => options.rounds * options.seconds < 2)
   return [
@@ -125,7 +189,7 @@ function machineTables({ runs, main }) {
       ? ['**These results come from very short rounds. They show what this page looks like, and no more.**']
       : []),
     table([['', ''], ...facts.map(([name, value]) => [name, value ?? ''])], 2),
-    table([['Node.js', 'its built-in undici', 'date (UTC)', 'rounds', 'command'], ...rows], 5),
+    table([['Node.js', 'its built-in undici', 'date (UTC)', 'rounds', 'command'], ...rows, ...memoryRows], 5),
   ].join('\n\n')
 }
 
@@ -183,12 +247,14 @@ function targetTable({ main, all }) {
  * @returns {[block: string, content: string][]}
  */
 export function benchmarkBlocks(published) {
-  const { main } = published
+  const { main, idleMemory } = published
   return [
     ['machine and commands', machineTables(published)],
     ['split', splitTable(published)],
     ['targets', targetTable(published)],
     ['latency', latencyTable(main)],
+    ['scale', scaleTable(main)],
+    ['idle memory', idleMemoryTable(idleMemory)],
     ...tabledLoads.map((name) => /** @type {[string, string]} */ ([`load ${name}`, loadTable(main, name)])),
   ]
 }

@@ -8,6 +8,7 @@
  * @typedef {object} Summary
  * @property {Spread} cpuSecondsPerRequest
  * @property {Spread} requestsPerSecond
+ * @property {Spread=} residentBytes where the client is a process that lasts
  * @property {Spread=} medianMs of how long requests took, where that was measured
  * @property {Spread=} p99Ms
  */
@@ -32,13 +33,18 @@ export function summarize(rounds) {
   return {
     cpuSecondsPerRequest: spreadOf(rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests)),
     requestsPerSecond: spreadOf(rounds.map(({ seconds, requests }) => requests / seconds)),
-    ...latencies(rounds),
+    ...optionalSpread(rounds, 'residentBytes'),
+    ...optionalSpread(rounds, 'medianMs'),
+    ...optionalSpread(rounds, 'p99Ms'),
   }
 }
 
-/** @param {readonly import('../measure.mjs').Round[]} rounds */
-function latencies(rounds) {
-  const medians = rounds.flatMap(({ medianMs }) => medianMs ?? [])
-  const p99s = rounds.flatMap(({ p99Ms }) => p99Ms ?? [])
-  return medians.length === 0 ? {} : { medianMs: spreadOf(medians), p99Ms: spreadOf(p99s) }
+/**
+ * @param {readonly import('../measure.mjs').Round[]} rounds
+ * @param {'residentBytes' | 'medianMs' | 'p99Ms'} measure that not all rounds have
+ * @returns {{ [measure: string]: Spread }}
+ */
+function optionalSpread(rounds, measure) {
+  const values = rounds.flatMap((round) => round[measure] ?? [])
+  return values.length === 0 ? {} : { [measure]: spreadOf(values) }
 }

@@ -17,6 +17,7 @@ import { startNodeServers, startSink } from './node-server.mjs'
  * @property {string} server what answers, with its version
  * @property {number} pid of the process that answers small requests
  * @property {Record<import('../loads.mjs').UpstreamName, string>} origins
+ * @property {string} ca by which its certificate is verified
  */
 
 const directory = await mkdtemp(join(tmpdir(), 'recycling-agent-bench-'))
@@ -82,7 +83,7 @@ try {
   const named = main.origins.closing.replace('127.0.0.1', 'localhost')
   const delayed = await startRelay(main.origins)
   const origins = { ...main.origins, ...delayed, named, sink: sink.origin, 'secure-sink': secureSink.origin }
-  process.send?.({ server: main.server, pid: main.pid, origins })
+  process.send?.({ server: main.server, pid: main.pid, origins, ca: certificate.cert })
 } catch (error) {
   console.error(error)
   await stop()

@@ -8,13 +8,17 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const published = `${root}bench/published/`
-const files = readdirSync(published)
+const files = readdirSync(published).filter((file) => file.endsWith('.json'))
 
 interface Spread {
   median: number
   min: number
   max: number
 }
+
+/** What is not measured of every client in every load. */
+const optional = ['residentBytes', 'medianMs', 'p99Ms'] as const
+type Optional = (typeof optional)[number]
 
 interface Results {
   environment: Record<string, string>
@@ -24,8 +28,8 @@ interface Results {
     clients: {
       name: string
       error?: string
-      rounds: { requests: number; seconds: number; cpuSeconds: number; medianMs?: number; p99Ms?: number }[]
-      summary?: { cpuSecondsPerRequest: Spread; requestsPerSecond: Spread; medianMs?: Spread; p99Ms?: Spread }
+      rounds: ({ requests: number; seconds: number; cpuSeconds: number } & Partial<Record<Optional, number>>)[]
+      summary?: { cpuSecondsPerRequest: Spread; requestsPerSecond: Spread } & Partial<Record<Optional, Spread>>
     }[]
   }[]
 }
@@ -70,6 +74,16 @@ it('docs/pictures/ holds the pictures that docs/benchmarks.md and the README sho
   expect([...new Set(shown)].sort()).toEqual(readdirSync(`${root}docs/pictures`).sort())
 })
 
+it.each(['http', 'https'])('%s connections that idle: all rounds of each client, and their medians', (scheme) => {
+  const { environment, options, figures } = JSON.parse(readFileSync(`${published}idle-memory/${scheme}.json`, 'utf8'))
+  expect(environment['command line']).toMatch(/^node test\/soak\/memory\.mjs /)
+  expect(figures.map(({ client }: { client: string }) => client)).toContain('ours')
+  for (const { rss, rounds } of figures) {
+    expect(rounds).toHaveLength(options.rounds)
+    expect(rss).toBe(rounds.sort((a: number, b: number) => a - b)[options.rounds >> 1])
+  }
+})
+
 describe.each(files)('bench/published/%s', (file) => {
   const { environment, options, loads } = read(file)
   const clients = loads.flatMap((load) => load.clients)
@@ -96,12 +110,14 @@ describe.each(files)('bench/published/%s', (file) => {
         const median = (values[Math.floor(middle)]! + values[Math.ceil(middle)]!) / 2
         return { median, min: values[0]!, max: values.at(-1)! }
       }
-      const medians = rounds.flatMap(({ medianMs }) => medianMs ?? [])
-      const p99s = rounds.flatMap(({ p99Ms }) => p99Ms ?? [])
+      const measures = optional.flatMap((measure) => {
+        const values = rounds.flatMap((round) => round[measure] ?? [])
+        return values.length === 0 ? [] : [[measure, spread(values)]]
+      })
       expect(summary).toEqual({
         cpuSecondsPerRequest: spread(rounds.map(({ cpuSeconds, requests }) => cpuSeconds / requests)),
         requestsPerSecond: spread(rounds.map(({ seconds, requests }) => requests / seconds)),
-        ...(medians.length > 0 && { medianMs: spread(medians), p99Ms: spread(p99s) }),
+        ...Object.fromEntries(measures),
       })
     }
   })
