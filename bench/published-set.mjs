@@ -63,6 +63,7 @@ export const arms = ['recycling', 'recycling-off', 'recycling-net']
 const comparedClients = [...arms, 'undici-agent', 'undici-pool', 'node-http']
 const chartedClients = [
   ...comparedClients,
+  'undici-agent-context',
   'recycling-request',
   'undici-request',
   'recycling-fetch',

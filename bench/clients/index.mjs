@@ -138,6 +138,7 @@ export const clients = [
     name: 'undici-agent-context',
     title: '  a secureContext made once',
     loads: 'secure',
+    can: ({ upstream }) => isSecure(upstream),
     open: onDispatcher(({ connect }) => createAgentWithContext(connect), sendByDispatch),
   },
   {

@@ -203,7 +203,7 @@ export class Parser {
    */
   execute(start: number, end: number, sectionLength: number): Outcome {
     running = this
-    this.body.length = 0
+    if (this.body.length > 0) this.body.length = 0
     this.#outcome = Outcome.More
     this.#sectionBase = sectionLength - windowOffset - start
     const result = llhttp.llhttp_execute(this.#pointer, windowOffset + start, end - start)

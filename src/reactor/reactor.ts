@@ -162,6 +162,8 @@ export class Reactor implements Scheduler, DescriptorObserver {
     this.#mustLook = false
     this.#hasLeased = false
     const batch = ++this.#batch
+    // Also where one connection alone is in use: recv(2) would not say that a FIN is behind the data, and the next request,
+    // which is written at once, would be lost to it.
     const count = this.#native.epollWait(this.#epollFd, this.#eventsAddress, EVENTS_PER_BATCH, 0)
     for (let i = 0; i < count; i++) {
       const descriptor = this.#descriptors[this.#events.fd(i)]

@@ -50,6 +50,7 @@ export class TaskQueue {
   }
 
   run(): void {
+    if (this.isEmpty) return
     const tasks = this.#tasks
     this.#tasks = this.#spare
     for (let i = 0; i < tasks.length; i++) {

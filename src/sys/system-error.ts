@@ -7,6 +7,32 @@ import { getSystemErrorName } from 'node:util'
 
 export const { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ETIMEDOUT } = constants.errno
 
+const { errno } = constants
+/** What connect(2), recv(2) and send(2) can fail with on an internet socket, ip(7) and tcp(7) included. */
+const SOCKET_ERRORS: ReadonlySet<number | undefined> = new Set([
+  ...[
+    errno.EACCES,
+    errno.EPERM,
+    errno.EADDRINUSE,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+    errno.EALREADY,
+    errno.EBADF,
+  ],
+  ...[errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EFAULT, errno.EHOSTUNREACH, errno.EINVAL],
+  ...[errno.EISCONN, errno.EMSGSIZE, errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH, errno.ENOBUFS, errno.ENOMEM],
+  ...[errno.ENOPROTOOPT, errno.ENOTCONN, errno.ENOTSOCK, errno.EOPNOTSUPP, errno.EPIPE, errno.EPROTO, errno.ETIMEDOUT],
+  ...[EAGAIN, EINPROGRESS, EINTR],
+  // EHOSTDOWN, ENONET: not in `os.constants`.
+  ...[112, 64],
+])
+
+/**
+ * Whether a call on an internet socket can have failed with it. If not it is another call's, which Node or V8 made before
+ * errno was looked at: what has become of the one on the socket is not known.
+ */
+export const isSocketError = (errno: number): boolean => SOCKET_ERRORS.has(errno)
+
 /** What Node puts on errors of failed system calls. */
 export interface SystemError extends Error {
   code: string

@@ -5,7 +5,7 @@ import type { Descriptor } from '../socket-pool/descriptor.js'
 import { MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_PEEK } from '../sys/constants.js'
 import { isUrgent } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
-import { EAGAIN, EINTR, ENOBUFS, systemError } from '../sys/system-error.js'
+import { EAGAIN, EINTR, ENOBUFS, isSocketError, systemError } from '../sys/system-error.js'
 import { DescriptorWire, scratch, Unsent } from './descriptor-wire.js'
 import { handedOver, Loan } from './loan.js'
 import { Received } from './wire.js'
@@ -14,6 +14,8 @@ import { WireSocket } from './wire-socket.js'
 export class TcpWire extends DescriptorWire {
   /** Until there is urgent data, before which recv(2) stops. */
   isEmptyAfterShortRead = true
+  /** A call that seemed to have failed with another call's error was made again: this once. */
+  #hasMetStray = false
 
   get canDetach(): true {
     return true
@@ -80,16 +82,25 @@ export class TcpWire extends DescriptorWire {
       return Received.End
     }
     const errno = native().errno()
-    if (errno === EINTR) this.readLater()
-    if (errno === EINTR || errno === EAGAIN) return Received.Nothing
+    if (errno === EAGAIN) return Received.Nothing
+    if (errno === EINTR || this.#isStray(errno)) {
+      this.readLater()
+      return Received.Nothing
+    }
     this.error = systemError(errno, 'read')
     return Received.Failed
   }
 
   #notSent(errno: number): number {
     if (errno === EAGAIN) return Unsent.Blocked
-    if (errno === EINTR || errno === ENOBUFS) return Unsent.Later
+    if (errno === EINTR || errno === ENOBUFS || this.#isStray(errno)) return Unsent.Later
     this.error ??= systemError(errno, 'write')
     return Unsent.Failed
+  }
+
+  #isStray(errno: number): boolean {
+    if (this.#hasMetStray || isSocketError(errno)) return false
+    this.#hasMetStray = true
+    return true
   }
 }

@@ -16,7 +16,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const { EINTR, EAGAIN, ENOBUFS, ENOMEM, ENFILE, EMFILE, ENOSPC, EBUSY, EAFNOSUPPORT, EPERM } = constants.errno
+const { EINTR, EAGAIN, ENOENT, ENOBUFS, ENOMEM, ENFILE, EMFILE, ENOSPC, EBUSY, EAFNOSUPPORT, EPERM } = constants.errno
 
 type Fallible = 'connect' | 'recv' | 'recvAt' | 'send' | 'socket' | 'epollControl' | 'duplicate' | 'getsockopt'
 // biome-ignore lint/suspicious/noExplicitAny: of whatever arguments the call has.
@@ -122,6 +122,50 @@ describeNative('a call that is interrupted by a signal (EINTR)', () => {
     expect(failures()).toBeGreaterThan(0)
     const length = body === 'pieces' ? 290 : (body?.length ?? 0)
     expect(server.requests[0]!.body).toHaveLength(length)
+  })
+})
+
+describeNative('a call whose errno is that of another call (ENOENT)', () => {
+  it('is connect(2): the connection is on its way all the same', async () => {
+    const { origin } = await rawServer(answering(ok()))
+    const table = native()
+    const { connect, errno } = table
+    const agent = recyclingAgent()
+    await recyclingAgent().close()
+    let isConnecting = false
+    let strays = 0
+    vi.spyOn(table, 'connect').mockImplementation((fd: number, address: Memory, length: number) => {
+      isConnecting = (address as Buffer).readUInt16LE() !== AF_UNSPEC
+      return connect(fd, address, length)
+    })
+    vi.spyOn(table, 'errno').mockImplementation(() => {
+      if (!isConnecting) return errno()
+      isConnecting = false
+      strays++
+      return ENOENT
+    })
+    expect(await get(agent, origin)).toBe('ok')
+    expect(strays).toBe(1)
+    expect(agent.stats.sockets).toMatchObject({ fresh: 1, aborted: 0 })
+  })
+
+  it.each(['recv', 'recvAt', 'send'] as const)('is %s(2): it is made again', async (call) => {
+    const server = await rawServer(answering(ok('x'.repeat(300_000))))
+    const agent = recyclingAgent()
+    const { failures } = failing(call, ENOENT)
+    expect(await get(agent, server.origin)).toHaveLength(300_000)
+    expect(failures()).toBe(1)
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['send', 'write'],
+    ['recvAt', 'read'],
+  ] as const)('and that gives it every time, %s(2), has failed', async (call, syscall) => {
+    const { origin } = await rawServer(answering(ok()))
+    const agent = recyclingAgent({ retryStale: false })
+    failing(call, ENOENT, () => true)
+    await expect(get(agent, origin)).rejects.toMatchObject({ code: 'ENOENT', syscall })
   })
 })
 
