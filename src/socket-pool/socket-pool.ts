@@ -11,7 +11,7 @@ import { type OwnedDescriptors, ownedDescriptors } from '../sys/owned-descriptor
 import { clearTimeout, setTimeout } from '../sys/real-timers.js'
 import { inRootContext } from '../sys/root-context.js'
 import { decodeInternet, type Endpoint, SOCKADDR_STORAGE_SIZE } from '../sys/sockaddr.js'
-import { EMFILE, ENFILE, systemError } from '../sys/system-error.js'
+import { EALREADY, EINPROGRESS, EISCONN, EMFILE, ENFILE, isSocketError, systemError } from '../sys/system-error.js'
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
 import { IdleDescriptors } from './idle-descriptors.js'
 import { Peer, type PeerAddress } from './peer.js'
@@ -196,9 +196,18 @@ export class SocketPool {
    * @returns 0 when the connection is there at once, EINPROGRESS when it is on its way (the usual answer for TCP),
    *   another positive errno when it failed: then {@link discard} the descriptor
    */
-  connect({ fd, peer }: Descriptor): number {
-    if (this.#native.connect(fd, peer.remote, peer.remote.length) === 0) return 0
-    return this.#native.errno()
+  connect(descriptor: Descriptor): number {
+    const errno = this.#connect(descriptor)
+    // A Unix socket is a file: its errors are those of files, too.
+    if (errno === 0 || descriptor.peer.port === undefined || isSocketError(errno)) return errno
+    // Where the first call has got to.
+    const state = this.#connect(descriptor)
+    if (state === EISCONN) return 0
+    return state === EALREADY ? EINPROGRESS : state
+  }
+
+  #connect({ fd, peer }: Descriptor): number {
+    return this.#native.connect(fd, peer.remote, peer.remote.length) === 0 ? 0 : this.#native.errno()
   }
 
   /** IP_TOS, or IPV6_TCLASS, for this lease (ip(7)), as far as the kernel allows it. */

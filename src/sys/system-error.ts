@@ -5,26 +5,18 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 
-export const { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ETIMEDOUT } = constants.errno
+export const { EAGAIN, EALREADY, EINPROGRESS, EINTR, EISCONN, EMFILE, ENFILE, ENOBUFS, ETIMEDOUT } = constants.errno
 
-const { errno } = constants
 /** What connect(2), recv(2) and send(2) can fail with on an internet socket, ip(7) and tcp(7) included. */
 const SOCKET_ERRORS: ReadonlySet<number | undefined> = new Set([
-  ...[
-    errno.EACCES,
-    errno.EPERM,
-    errno.EADDRINUSE,
-    errno.EADDRNOTAVAIL,
-    errno.EAFNOSUPPORT,
-    errno.EALREADY,
-    errno.EBADF,
-  ],
-  ...[errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EFAULT, errno.EHOSTUNREACH, errno.EINVAL],
-  ...[errno.EISCONN, errno.EMSGSIZE, errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH, errno.ENOBUFS, errno.ENOMEM],
-  ...[errno.ENOPROTOOPT, errno.ENOTCONN, errno.ENOTSOCK, errno.EOPNOTSUPP, errno.EPIPE, errno.EPROTO, errno.ETIMEDOUT],
-  ...[EAGAIN, EINPROGRESS, EINTR],
-  // EHOSTDOWN, ENONET: not in `os.constants`.
-  ...[112, 64],
+  ...`EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET EFAULT
+      EHOSTUNREACH EINPROGRESS EINTR EINVAL EISCONN EMSGSIZE ENETDOWN ENETRESET ENETUNREACH ENOBUFS ENOMEM ENOPROTOOPT
+      ENOTCONN ENOTSOCK EOPNOTSUPP EPERM EPIPE EPROTO ETIMEDOUT`
+    .split(/\s+/)
+    .map((name) => (constants.errno as Record<string, number>)[name]),
+  // ENONET and EHOSTDOWN, which `os.constants` does not have.
+  64,
+  112,
 ])
 
 /**

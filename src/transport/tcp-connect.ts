@@ -10,7 +10,7 @@ import type { Peer } from '../socket-pool/peer.js'
 import { SO_ERROR, SOL_SOCKET } from '../sys/constants.js'
 import { hasFailed, isReadable, isWritable } from '../sys/epoll-event.js'
 import { native } from '../sys/native.js'
-import { EINPROGRESS, EINTR, ETIMEDOUT, isSocketError, systemError } from '../sys/system-error.js'
+import { EINPROGRESS, EINTR, ETIMEDOUT, systemError } from '../sys/system-error.js'
 import { type Attempt, Overtime } from './overtime.js'
 import { Route } from './route.js'
 import type { ReleaseWaiter, Tcp } from './tcp.js'
@@ -144,7 +144,7 @@ export class TcpConnect implements Connecting, Attempt, ReadinessListener, Relea
     }
     descriptor.listener = this
     const errno = this.#tcp.sockets.connect(descriptor)
-    if (errno !== 0 && !isOnItsWay(errno, peer)) {
+    if (errno !== 0 && !isOnItsWay(errno)) {
       this.#tcp.sockets.discard(descriptor)
       this.#note(peer, systemError(errno, 'connect', peer.target))
       return false
@@ -243,12 +243,8 @@ class EarlierAttempt implements ReadinessListener {
   }
 }
 
-/**
- * A connection is on its way also when the call was interrupted: connect(2) under EINTR in POSIX. With an error that is
- * another call's it may be, too: readiness will tell, or the time is up.
- */
-const isOnItsWay = (errno: number, peer: Peer): boolean =>
-  errno === EINPROGRESS || errno === EINTR || (peer.port !== undefined && !isSocketError(errno))
+/** A connection is on its way also when the call was interrupted: connect(2) under EINTR in POSIX. */
+const isOnItsWay = (errno: number): boolean => errno === EINPROGRESS || errno === EINTR
 
 const value = Buffer.alloc(4)
 const valueLength = Buffer.from(new Uint32Array([4]).buffer)

@@ -126,27 +126,39 @@ describeNative('a call that is interrupted by a signal (EINTR)', () => {
 })
 
 describeNative('a call whose errno is that of another call (ENOENT)', () => {
-  it('is connect(2): the connection is on its way all the same', async () => {
+  it.each([
+    ['on its way', () => constants.errno.EALREADY],
+    ['there', () => constants.errno.EISCONN],
+    ['whatever it is', null],
+  ])('is connect(2): it is made again, and the connection is %s', async (_where, again) => {
     const { origin } = await rawServer(answering(ok()))
     const table = native()
     const { connect, errno } = table
     const agent = recyclingAgent()
     await recyclingAgent().close()
-    let isConnecting = false
-    let strays = 0
+    const calls: number[] = []
+    const isNow: (() => number)[] = []
     vi.spyOn(table, 'connect').mockImplementation((fd: number, address: Memory, length: number) => {
-      isConnecting = (address as Buffer).readUInt16LE() !== AF_UNSPEC
-      return connect(fd, address, length)
+      const result = connect(fd, address, length)
+      if ((address as Buffer).readUInt16LE() === AF_UNSPEC) return result
+      calls.push(fd)
+      if (calls.length === 1) isNow.push(() => ENOENT)
+      else if (again === null) return result
+      else isNow.push(again)
+      return -1
     })
-    vi.spyOn(table, 'errno').mockImplementation(() => {
-      if (!isConnecting) return errno()
-      isConnecting = false
-      strays++
-      return ENOENT
-    })
+    vi.spyOn(table, 'errno').mockImplementation(() => isNow.shift()?.() ?? errno())
     expect(await get(agent, origin)).toBe('ok')
-    expect(strays).toBe(1)
+    expect(calls).toEqual([calls[0], calls[0]])
     expect(agent.stats.sockets).toMatchObject({ fresh: 1, aborted: 0 })
+  })
+
+  it('is connect(2), and then it has failed', async () => {
+    const { origin } = await rawServer(answering(ok()))
+    const agent = recyclingAgent()
+    failing('connect', ENOENT, ((count: number, fd: number, address: Buffer) =>
+      isConnecting(count, fd, address)) as never)
+    await expect(get(agent, origin)).rejects.toMatchObject({ code: 'ENOENT', syscall: 'connect' })
   })
 
   it.each(['recv', 'recvAt', 'send'] as const)('is %s(2): it is made again', async (call) => {
