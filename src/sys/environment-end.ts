@@ -6,19 +6,20 @@
  */
 import { type Foreign, foreign } from './native.js'
 
-/** Hooks for one function of C, which takes a number: a descriptor, or an address. */
+/**
+ * Hooks for one function of C, which takes a number: a descriptor, or an address. They are the native functions themselves,
+ * to be called with {@link env} and {@link call} before the number: a function of ours around them would have a beginning.
+ */
 export interface EndHooks {
-  /** The number must not be hooked already: Node-API aborts the process. */
-  hook(value: number): void
-  unhook(value: number): void
-}
-
-let hookingOnce: Hooking | undefined
-
-interface Hooking {
+  readonly env: unknown
+  readonly call: bigint
+  /** napi_add_env_cleanup_hook. The number must not be hooked already: Node-API aborts the process. */
   hook(env: unknown, call: bigint, value: number): number
+  /** napi_remove_env_cleanup_hook. */
   unhook(env: unknown, call: bigint, value: number): number
 }
+
+let hookingOnce: Pick<EndHooks, 'hook' | 'unhook'> | undefined
 
 /**
  * @param symbol a function of this process, `close` for instance
@@ -27,16 +28,10 @@ interface Hooking {
 export function endHooks(symbol: string): EndHooks {
   const { koffi, process } = foreign()
   hookingOnce ??= bindHooking(process)
-  const { hook, unhook } = hookingOnce
-  const { env } = koffi.node
-  const call: bigint = process.symbol(symbol)
-  return {
-    hook: (value) => void hook(env, call, value),
-    unhook: (value) => void unhook(env, call, value),
-  }
+  return { ...hookingOnce, env: koffi.node.env, call: process.symbol(symbol) }
 }
 
-function bindHooking(process: Foreign['process']): Hooking {
+function bindHooking(process: Foreign['process']): Pick<EndHooks, 'hook' | 'unhook'> {
   return {
     hook: process.func('napi_add_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t']),
     unhook: process.func('napi_remove_env_cleanup_hook', 'int', ['void *', 'void *', 'uintptr_t']),

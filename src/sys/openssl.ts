@@ -173,11 +173,11 @@ function functionTable(): OpenSsl {
     contextSetAlpn: process.func('SSL_CTX_set_alpn_protos', 'int', [pointer, bytes, 'unsigned int']),
     create(context) {
       const ssl = newSsl(context)
-      if (ssl !== 0) connections.hook(ssl)
+      if (ssl !== 0) connections.hook(connections.env, connections.call, ssl)
       return ssl
     },
     free(ssl) {
-      connections.unhook(ssl)
+      connections.unhook(connections.env, connections.call, ssl)
       freeSsl(ssl)
     },
     setReadBio: process.func('SSL_set0_rbio', 'void', [pointer, pointer]),
@@ -205,9 +205,11 @@ function functionTable(): OpenSsl {
     isReused: process.func('SSL_session_reused', 'int', [pointer]),
     isResumable: process.func('SSL_SESSION_is_resumable', 'int', [pointer]),
     freeSession,
-    keepSession: sessions.hook,
+    keepSession(session) {
+      sessions.hook(sessions.env, sessions.call, session)
+    },
     freeKeptSession(session) {
-      sessions.unhook(session)
+      sessions.unhook(sessions.env, sessions.call, session)
       freeSession(session)
     },
     peerCertificate: process.func('SSL_get0_peer_certificate', pointer, [pointer]),

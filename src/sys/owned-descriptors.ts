@@ -1,7 +1,8 @@
 /**
  * Descriptors that are closed when this thread's environment ends, however it ends (environment-end.ts).
  *
- * Invariant: there is no step at which a descriptor is open and nobody's, or has two owners.
+ * Invariant: there is no step at which a descriptor is open and nobody's, or has two owners. The two native calls that make
+ * one follow each other within one function, and nothing else is called in between.
  */
 import { EPOLL_CLOEXEC } from './constants.js'
 import { endHooks } from './environment-end.js'
@@ -41,34 +42,34 @@ export function ownedDescriptors(): OwnedDescriptors {
 
 function bindOwnedDescriptors(): OwnedDescriptors {
   const table = native()
-  const { hook, unhook } = endHooks('close')
+  const { env, call, hook, unhook } = endHooks('close')
   return {
     socket(domain, type, protocol) {
       const fd = table.socket(domain, type, protocol)
-      if (fd >= 0) hook(fd)
+      if (fd >= 0) hook(env, call, fd)
       return fd
     },
     duplicate(fd) {
       const duplicate = table.duplicate(fd)
-      if (duplicate >= 0) hook(duplicate)
+      if (duplicate >= 0) hook(env, call, duplicate)
       return duplicate
     },
     epoll() {
       const fd = table.epollCreate(EPOLL_CLOEXEC)
-      if (fd >= 0) hook(fd)
+      if (fd >= 0) hook(env, call, fd)
       return fd
     },
     close(fd) {
-      unhook(fd)
+      unhook(env, call, fd)
       return table.close(fd)
     },
     giveTo(handle, fd) {
       const status = handle.open(fd)
-      if (status === 0) unhook(fd)
+      if (status === 0) unhook(env, call, fd)
       return status
     },
     disown(fd) {
-      unhook(fd)
+      unhook(env, call, fd)
     },
   }
 }
