@@ -130,8 +130,8 @@ function scaleChart(results) {
     vconcat: measured.map(({ title, loads }) => ({
       title: { text: title, fontSize: 12, fontWeight: 'normal' },
       hconcat: [
-        curves('CPU time of the client, us per request', points(loads, 'cpu'), colour),
-        curves('memory of its process (RSS), MiB', points(loads, 'memory'), colour),
+        curves('CPU, us per request', points(loads, 'cpu'), colour),
+        curves('memory (RSS), MiB', points(loads, 'memory'), colour),
       ],
     })),
   })
