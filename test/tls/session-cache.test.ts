@@ -29,6 +29,15 @@ describeNative('a session cache', () => {
     vi.spyOn(library, 'takeSession').mockImplementation((ssl) => (ssl === 0 ? 0 : next++))
     vi.spyOn(library, 'isResumable').mockImplementation((session) => (session < 1000 ? 1 : 0))
     vi.spyOn(library, 'freeSession').mockImplementation((session) => void freed.push(session))
+    const held = new Set<number>()
+    vi.spyOn(library, 'keepSession').mockImplementation((session) => {
+      expect(held.has(session)).toBe(false)
+      held.add(session)
+    })
+    vi.spyOn(library, 'freeKeptSession').mockImplementation((session) => {
+      expect(held.delete(session)).toBe(true)
+      freed.push(session)
+    })
   })
 
   /** What is in them is nothing that OpenSSL could free. */
