@@ -82,7 +82,7 @@ export function refuse(handler: Handler, error: unknown): void {
 /**
  * At dispatch, and again when it is called: the handler is the caller's, who may have changed it.
  *
- * @param method as it is now; looked up where its name is written down, for V8 looks up by a variable name much slower
+ * @param method as it is now; looked up where its name is written down, as V8 has no inline cache for variable names
  */
 function assertMethod(method: unknown, name: keyof Handler | OptionalCallback): void {
   if (typeof method !== 'function') throw new InvalidArgumentError(`invalid ${name} method`)

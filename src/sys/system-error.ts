@@ -20,8 +20,8 @@ const SOCKET_ERRORS: ReadonlySet<number | undefined> = new Set([
 ])
 
 /**
- * Whether a call on an internet socket can have failed with it. If not it is another call's, which Node or V8 made before
- * errno was looked at: what has become of the one on the socket is not known.
+ * Whether a call on an internet socket can have failed with it. Of another errno (an ENOENT of connect(2) was seen, once) we
+ * take it that it is another call's of this thread: what has become of the one on the socket is then not known.
  */
 export const isSocketError = (errno: number): boolean => SOCKET_ERRORS.has(errno)
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/sys/constants.js'
+import { endHooks } from '../../src/sys/environment-end.js'
 import { native } from '../../src/sys/native.js'
 import { ownedDescriptors } from '../../src/sys/owned-descriptors.js'
 import { countDescriptors, descriptorFlags } from '../support/descriptors.js'
@@ -46,4 +47,11 @@ describe('the descriptors of this thread', () => {
     owned.disown(fd)
     expect(native().close(fd)).toBe(0)
   })
+})
+
+it('hooks are native functions: one of ours would have a beginning, where V8 may end a thread', () => {
+  for (const symbol of ['close', 'SSL_free', 'SSL_SESSION_free']) {
+    const { hook, unhook } = endHooks(symbol)
+    for (const call of [hook, unhook]) expect(Function.prototype.toString.call(call)).toContain('[native code]')
+  }
 })
