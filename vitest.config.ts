@@ -4,9 +4,29 @@ import { llhttpWasmForVite } from './build/llhttp-wasm.js'
 import { undiciUnderTest } from './build/undici-under-test.js'
 
 /** Layers that know nothing but descriptors, and what does not depend on how bytes are carried. */
-const ALIKE_OVER_NET = ['sys', 'socket-pool', 'reactor', 'structures', 'documents', 'package', 'bench']
+const ALIKE_OVER_NET = [
+  'sys',
+  'socket-pool',
+  'reactor',
+  'structures',
+  'http1',
+  'request',
+  'tls',
+  'documents',
+  'package',
+  'bench',
+].map((folder) => `test/${folder}/**`)
+/** Where each transport has its turn already, whichever is the usual one. */
+const ON_EACH_TRANSPORT = [
+  'test/twin-tls/**',
+  'test/pool/late-binding.test.ts',
+  ...['spare-connections', 'spare-latency'].map((name) => `test/agent/${name}.test.ts`),
+  ...['connections', 'endless', 'foreign-code', 'kernel-half-open', 'process-fake-timers', 'process-moved-clock'].map(
+    (name) => `test/faults/${name}.test.ts`,
+  ),
+]
 const isNative = process.env.RECYCLING_AGENT_TRANSPORT !== 'net'
-const excluded = isNative ? [] : ALIKE_OVER_NET.map((folder) => `test/${folder}/**`)
+const excluded = isNative ? [] : [...ALIKE_OVER_NET, ...ON_EACH_TRANSPORT]
 if (!isNative) console.info(`not tried with net sockets: ${excluded.join(', ')}`)
 
 export default defineConfig({

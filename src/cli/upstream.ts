@@ -36,6 +36,8 @@ export async function lookAt(undici: Undici, load: Load): Promise<Look> {
   const isSecure = load.url.protocol === 'https:'
   const sockets: Socket[] = []
   const sessions: Session[] = []
+  // undici's cache holds them weakly: a collection would make an upstream look like one that resumes none.
+  const kept: Buffer[] = []
   const ended = new Set<Socket>()
   const connect = undici.buildConnector({
     rejectUnauthorized: !load.isInsecure,
@@ -47,8 +49,11 @@ export async function lookAt(undici: Undici, load: Load): Promise<Look> {
       const [error, socket] = result
       if (error === null) {
         sockets.push(socket)
-        // Of a socket that has ended it cannot be asked any more.
-        if (isSecure) sessions.push(sessionOf(socket as TLSSocket))
+        if (isSecure) {
+          // Of a socket that has ended it cannot be asked any more.
+          sessions.push(sessionOf(socket as TLSSocket))
+          socket.on('session', (session: Buffer) => kept.push(session))
+        }
         socket.once('end', () => ended.add(socket)).once('close', () => ended.add(socket))
       }
       callback(...result)

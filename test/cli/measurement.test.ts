@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Measurement } from '../../src/cli/measurement.js'
 import { measure } from '../../src/cli/measurement.js'
 import { type Certificate, selfSigned } from '../support/certificates.js'
-import { type RawServer, rawServer } from '../support/raw-server.js'
+import { collectGarbage } from '../support/heap.js'
+import { ok, type RawPeer, type RawServer, rawServer } from '../support/raw-server.js'
 import { isNative } from '../support/transport.js'
 import { startNodeUpstream } from '../support/upstream.js'
 import { run } from './collected.js'
@@ -130,6 +131,17 @@ describe('an upstream', { timeout: 60_000 }, () => {
     expect(stdout).toContain('Its certificate is not')
     expect(stdout).toMatch(/^TLS +TLSv1\.3, made by /m)
     expect(stdout).toMatch(/^resumes TLS sessions +yes$/m)
+  })
+
+  it('over TLS that resumes sessions is seen to, even if garbage is collected meanwhile', async () => {
+    const collecting = async (peer: RawPeer): Promise<void> => {
+      while ((await peer.request()) !== null) {
+        collectGarbage()
+        peer.write(ok())
+      }
+    }
+    const { upstream } = await measured(await startUpstream(collecting, certificate))
+    expect(upstream).toMatchObject({ keeps: true, tls: 'TLSv1.3', resumes: true })
   })
 
   it('on a terminal has a line of progress, which is gone in the end', async () => {
