@@ -19,6 +19,7 @@ import type { Connecting, Target } from './transport.js'
 
 /** A ConnectListener, or one that needs this very kind of wire. */
 export interface TcpConnectListener {
+  readonly sendsAtOnce: boolean
   onConnected(wire: TcpWire): void
   onConnectFailed(error: Error): void
 }
@@ -143,7 +144,7 @@ export class TcpConnect implements Connecting, Attempt, ReadinessListener, Relea
       return false
     }
     descriptor.listener = this
-    const errno = this.#tcp.sockets.connect(descriptor)
+    const errno = this.#tcp.connect(descriptor, this.#listener.sendsAtOnce)
     if (errno !== 0 && !isOnItsWay(errno)) {
       this.#tcp.sockets.discard(descriptor)
       this.#note(peer, systemError(errno, 'connect', peer.target))
