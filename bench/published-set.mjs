@@ -24,6 +24,10 @@ export const overviewClients = ['recycling', 'undici-agent', 'node-http']
 /** Loads by which Node.js versions are compared. */
 export const comparedLoads = ['closing-64', 'keepalive-64', 'secure-64']
 
+/** By which machines are compared. */
+export const machineComparedLoads = ['closing-64', 'keepalive-64', 'secure-64', 'secure12-64', 'secure-keepalive-64']
+export const machineComparedClients = ['recycling', 'undici-agent', 'undici-pool', 'node-http', 'wrk', 's-time']
+
 /** How long requests take over a link with a delay; these have a table and a chart of their own. */
 export const latencyLoads = ['delayed-closing', 'delayed-keepalive', 'delayed-secure', 'delayed-secure-keepalive']
 

@@ -4,7 +4,15 @@
 
 import { baselineName, clientNamed, isMeasuredWith } from '../clients/index.mjs'
 import { bulkBytes, loadNamed } from '../loads.mjs'
-import { comparedLoads, latencyLoads, scaleClients, scaleLoads, tabledLoads } from '../published-set.mjs'
+import {
+  comparedLoads,
+  latencyLoads,
+  machineComparedClients,
+  machineComparedLoads,
+  scaleClients,
+  scaleLoads,
+  tabledLoads,
+} from '../published-set.mjs'
 import { comparison, isTargetOf, judge, summaryIn } from './judge.mjs'
 import { labelOf } from './labels.mjs'
 import { grouped } from './table.mjs'
@@ -229,6 +237,25 @@ function splitTable({ all }) {
   return table([[...head, 'the engine saves', 'the native path saves', 'recycling saves', 'in all'], ...rows], 2)
 }
 
+/**
+ * The same loads on two machines: how much is saved depends on what the kernel's part in a request costs.
+ *
+ * @param {Published} published
+ */
+function machineComparisonTable({ main, slower }) {
+  const rows = machineComparedLoads.flatMap((load) =>
+    machineComparedClients.flatMap((name) => {
+      const cells = [main, slower].flatMap((results) => {
+        const cpu = summaryIn(results, load, name)?.cpuSecondsPerRequest
+        const base = summaryIn(results, load, baselineName)?.cpuSecondsPerRequest
+        return cpu === undefined ? [] : [grouped(cpu.median * 1e6, 1), ratio(cpu, base)]
+      })
+      return cells.length < 4 ? [] : [[load, labelOf(name), ...cells]]
+    }),
+  )
+  return table([['load', 'client', 'CPU us/request here', 'ratio', 'on the slower machine', 'ratio'], ...rows], 2)
+}
+
 /** @param {Published} published */
 function targetTable({ main, all }) {
   const rows = targets.flatMap((target) => {
@@ -252,6 +279,7 @@ export function benchmarkBlocks(published) {
     ['machine and commands', machineTables(published)],
     ['split', splitTable(published)],
     ['targets', targetTable(published)],
+    ['slower machine', machineComparisonTable(published)],
     ['latency', latencyTable(main)],
     ['scale', scaleTable(main)],
     ['idle memory', idleMemoryTable(idleMemory)],

@@ -2,13 +2,15 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const published = `${root}bench/published/`
-const files = readdirSync(published).filter((file) => file.endsWith('.json'))
+const jsonIn = (directory: string): string[] => readdirSync(directory).filter((file) => file.endsWith('.json'))
+const files = jsonIn(published)
+const SLOWER = 'slower-machine/'
 
 interface Spread {
   median: number
@@ -84,7 +86,7 @@ it.each(['http', 'https'])('%s connections that idle: all rounds of each client,
   }
 })
 
-describe.each(files)('bench/published/%s', (file) => {
+describe.each([...files, ...jsonIn(published + SLOWER).map((file) => SLOWER + file)])('bench/published/%s', (file) => {
   const { environment, options, loads } = read(file)
   const clients = loads.flatMap((load) => load.clients)
   const measured = clients.filter(({ error }) => error === undefined)
@@ -94,7 +96,9 @@ describe.each(files)('bench/published/%s', (file) => {
       node: expect.stringMatching(/^v\d+\./),
       upstream: expect.stringMatching(/nginx/),
     })
-    expect(environment['command line']).toMatch(new RegExp(`^npm run bench -- .* --json=bench/published/${file}$`))
+    expect(environment['command line']).toMatch(
+      new RegExp(`^npm run bench -- .* --json=bench/published/${basename(file)}$`),
+    )
   })
 
   it('has all rounds of every client but those of others that failed, whose tables say so', () => {
