@@ -5,7 +5,6 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { publishBeforeConnect, publishConnectError, publishConnected } from '../diagnostics.js'
 import { InformationalError } from '../errors.js'
-import type { Request } from '../request/request.js'
 import type { Connecting, ConnectListener, Connector } from '../transport/transport.js'
 import type { Wire } from '../transport/wire.js'
 
@@ -23,8 +22,6 @@ export interface Occasion {
 
 /** Told of one of the two, once, unless the opening was given up. */
 export interface OpeningOwner {
-  /** The request that waits for it. */
-  readonly awaiting: Request | null
   onOpened(wire: Wire): void
   onOpeningFailed(error: Error): void
 }
@@ -48,10 +45,6 @@ export class Opening implements ConnectListener {
     this.#origin = origin
     this.#connector = connector
     this.#owner = owner
-  }
-
-  get sendsAtOnce(): boolean {
-    return this.#owner.awaiting !== null
   }
 
   start(): void {

@@ -30,12 +30,6 @@ export class Descriptor extends Link<Descriptor> {
   leasedInBatch = -1
   /** IP_TOS or IPV6_TCLASS, as far as it was set. */
   typeOfService = 0
-  /**
-   * TCP_DEFER_ACCEPT is set.
-   *
-   * @internal
-   */
-  defersAck = false
 
   /** @internal */
   constructor(fd: number, peer: Peer) {

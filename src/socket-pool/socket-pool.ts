@@ -15,7 +15,7 @@ import { EALREADY, EINPROGRESS, EISCONN, EMFILE, ENFILE, isSocketError, systemEr
 import { Descriptor, type DescriptorObserver } from './descriptor.js'
 import { IdleDescriptors } from './idle-descriptors.js'
 import { Peer, type PeerAddress } from './peer.js'
-import { configureTcp, createSocket, deferLastAck, dissolve, setTypeOfService, shareLocalPort } from './sockets.js'
+import { configureTcp, createSocket, dissolve, setTypeOfService, shareLocalPort } from './sockets.js'
 
 export type { Endpoint }
 
@@ -193,16 +193,10 @@ export class SocketPool {
    * connect(2) to the descriptor's peer.
    *
    * @param descriptor leased
-   * @param defersAck the caller speaks first, and as soon as it is connected: the ACK that ends the handshake goes along
-   *   with that, or comes after 200 ms. A segment less, and the server is woken once instead of twice, but later
    * @returns 0 when the connection is there at once, EINPROGRESS when it is on its way (the usual answer for TCP),
    *   another positive errno when it failed: then {@link discard} the descriptor
    */
-  connect(descriptor: Descriptor, defersAck = false): number {
-    if (defersAck !== descriptor.defersAck && descriptor.peer.domain !== AF_UNIX) {
-      deferLastAck(descriptor.fd, defersAck)
-      descriptor.defersAck = defersAck
-    }
+  connect(descriptor: Descriptor): number {
     const errno = this.#connect(descriptor)
     // A Unix socket is a file: its errors are those of files, too.
     if (errno === 0 || descriptor.peer.port === undefined || isSocketError(errno)) return errno

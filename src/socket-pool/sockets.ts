@@ -13,7 +13,6 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
-  TCP_DEFER_ACCEPT,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -79,14 +78,6 @@ export function configureTcp(fd: number, keepAliveSeconds: number | null): void 
   // As libuv has it: a peer is given up after ten probes without an answer, one second apart.
   setInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1)
   setInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 10)
-}
-
-/**
- * Whether the ACK that ends a handshake goes along with the first data, if that comes within the kernel's time for delayed
- * ACKs, 200 ms: a client's part of TCP_DEFER_ACCEPT (`tcp_rcv_synsent_state_process`). Dissolving keeps it.
- */
-export function deferLastAck(fd: number, defers: boolean): void {
-  setInt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defers ? 1 : 0)
 }
 
 /** One local port may lead to several peers, and be used again while a connection from it is in TIME_WAIT, as in libuv. */

@@ -19,7 +19,6 @@ import type { Connecting, Target } from './transport.js'
 
 /** A ConnectListener, or one that needs this very kind of wire. */
 export interface TcpConnectListener {
-  readonly sendsAtOnce: boolean
   onConnected(wire: TcpWire): void
   onConnectFailed(error: Error): void
 }
@@ -144,7 +143,7 @@ export class TcpConnect implements Connecting, Attempt, ReadinessListener, Relea
       return false
     }
     descriptor.listener = this
-    const errno = this.#tcp.connect(descriptor, this.#listener.sendsAtOnce)
+    const errno = this.#tcp.sockets.connect(descriptor)
     if (errno !== 0 && !isOnItsWay(errno)) {
       this.#tcp.sockets.discard(descriptor)
       this.#note(peer, systemError(errno, 'connect', peer.target))

@@ -3,7 +3,6 @@
 import { realClock } from '../reactor/clock.js'
 import { Deadline, type DeadlineOwner, Deadlines } from '../reactor/deadlines.js'
 import { type Reactor, threadReactor } from '../reactor/reactor.js'
-import type { Descriptor } from '../socket-pool/descriptor.js'
 import type { Peer } from '../socket-pool/peer.js'
 import { SocketPool, type SocketPoolOptions } from '../socket-pool/socket-pool.js'
 import { Link, LinkedList } from '../structures/linked-list.js'
@@ -12,8 +11,6 @@ import { Closings } from './closings.js'
 import { HandshakeBurst } from './handshake-burst.js'
 import type { Names } from './names.js'
 
-/** With so many connections in use their servers have enough to do; below that, a server that sleeps is woken early. */
-const SEVERAL_CONNECTIONS = 3
 /** How long a new connection may wait for the descriptor of the one before, in milliseconds. */
 const RELEASE_WAIT_MS = 10
 /** After so many waits in vain, one after the other, a peer is not waited for any more. */
@@ -71,14 +68,6 @@ export class Tcp implements DeadlineOwner {
     this.names = names
     this.handshakes = new HandshakeBurst(this.waits, releaseFreeMemory)
     this.keepAlive = { enabled: options.keepAlive ?? true, initialDelay: options.keepAliveInitialDelay ?? 60_000 }
-  }
-
-  /** @returns what {@link SocketPool.connect} returns */
-  connect(descriptor: Descriptor, sendsAtOnce: boolean): number {
-    const inUse = this.sockets.leased - this.#lingering.size
-    // Not a call more each time that the number goes up and down by one.
-    const least = descriptor.defersAck ? SEVERAL_CONNECTIONS - 1 : SEVERAL_CONNECTIONS
-    return this.sockets.connect(descriptor, sendsAtOnce && inUse >= least)
   }
 
   /** A connection is over for its owner, but the peer's FIN is still awaited. */

@@ -93,8 +93,6 @@ export class TlsConnector implements Connector {
 
 class TlsConnect implements Connecting, Attempt, TcpConnectListener, NativeHandshakeOwner {
   isOver = false
-  /** The first flight of the handshake. */
-  readonly sendsAtOnce = true
   readonly #connector: TlsConnector
   readonly #servername: string | null
   readonly #listener: ConnectListener

@@ -36,8 +36,6 @@ export interface Target extends AddressOptions {
 
 /** Who waits for a connection: told of one of the two, once. */
 export interface ConnectListener {
-  /** Something is waiting to be sent. */
-  readonly sendsAtOnce: boolean
   onConnected(wire: Wire): void
   onConnectFailed(error: Error): void
 }
