@@ -68,7 +68,13 @@ export function assertDissolves(): void {
   if (error !== null) throw error
 }
 
-/** Options of every TCP socket: tcp(7). @param keepAliveSeconds `null`: no keep-alive; 0: after the kernel's time */
+/**
+ * Options of every TCP socket: tcp(7). None of them makes the ACK that ends a handshake go along with the request
+ * (TCP_DEFER_ACCEPT, TCP_QUICKACK), though that would save a segment: Linux then delays the next ACKs, too, and a server
+ * that writes its response in two pieces, with Nagle's algorithm, waits 40 ms for them (test/transport/tcp.test.ts).
+ *
+ * @param keepAliveSeconds `null`: no keep-alive; 0: after the kernel's time
+ */
 export function configureTcp(fd: number, keepAliveSeconds: number | null): void {
   setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1)
   if (keepAliveSeconds === null) return
