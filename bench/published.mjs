@@ -16,7 +16,7 @@ import { readResults } from './results.mjs'
  * @property {Results[]} all one for each Node.js version, in their order
  * @property {Results[]} runs as they were made
  * @property {IdleMemory[]} idleMemory of http and of https
- * @property {Results} slower those of loads of the main run on a machine that needs longer for everything
+ * @property {Results=} slower those of loads of the main run on a machine that needs longer for everything
  *
  * @typedef {object} IdleMemory
  * @property {Record<string, string>} environment
@@ -39,9 +39,8 @@ export async function readPublished(paths) {
   const runs = await readRuns(paths.length > 0 ? paths : await jsonIn(publishedDirectory))
   const all = byMajor(runs)
   const [main] = all
+  if (main === undefined) throw new Error('no published results: run `npm run bench:publish` first')
   const [slower] = byMajor(await readRuns(await jsonIn(slowerMachineDirectory)))
-  if (main === undefined || slower === undefined)
-    throw new Error('no published results: run `npm run bench:publish` first')
   const memoryFiles = await jsonIn(idleMemoryDirectory)
   const idleMemory = await Promise.all(memoryFiles.map(async (path) => JSON.parse(await readFile(path, 'utf8'))))
   return { main, all, runs, idleMemory, slower }

@@ -237,12 +237,9 @@ function splitTable({ all }) {
   return table([[...head, 'the engine saves', 'the native path saves', 'recycling saves', 'in all'], ...rows], 2)
 }
 
-/**
- * The same loads on two machines: how much is saved depends on what the kernel's part in a request costs.
- *
- * @param {Published} published
- */
+/** The same loads on two machines. @param {Published} published */
 function machineComparisonTable({ main, slower }) {
+  if (slower === undefined) return noData
   const rows = machineComparedLoads.flatMap((load) =>
     machineComparedClients.flatMap((name) => {
       const cells = [main, slower].flatMap((results) => {

@@ -37,7 +37,7 @@ export async function lookAt(undici: Undici, load: Load): Promise<Look> {
   const sockets: Socket[] = []
   const sessions: Session[] = []
   // undici's cache holds them weakly: a collection would make an upstream look like one that resumes none.
-  const kept: Buffer[] = []
+  const heldSessions: Buffer[] = []
   const ended = new Set<Socket>()
   const connect = undici.buildConnector({
     rejectUnauthorized: !load.isInsecure,
@@ -52,7 +52,7 @@ export async function lookAt(undici: Undici, load: Load): Promise<Look> {
         if (isSecure) {
           // Of a socket that has ended it cannot be asked any more.
           sessions.push(sessionOf(socket as TLSSocket))
-          socket.on('session', (session: Buffer) => kept.push(session))
+          socket.on('session', (session: Buffer) => heldSessions.push(session))
         }
         socket.once('end', () => ended.add(socket)).once('close', () => ended.add(socket))
       }

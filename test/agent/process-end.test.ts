@@ -18,7 +18,7 @@ afterAll(() => {
 // After the first child process, for which Node opens descriptors of its own.
 expectNoDescriptorLeft()
 
-/** Answers at once, except to `/late`, and tells when it was that each connection was answered and ended. */
+/** Answers at once, except to `/late`, which is after the program has nothing else to do, and tells when it was that each connection was answered and ended. */
 async function serve() {
   const times = { answered: 0, ended: 0 }
   const { origin } = await rawServer(async (peer) => {

@@ -135,6 +135,7 @@ describe.each(arms)('%s: with spareConnections', (transport, transportOptions) =
     await until(() => agent.stats.sockets.leased === 0)
     expect(reasons.at(-1)).toBe('socket idle timeout')
     const { made } = agent.stats.spares
+    // Twice their time: others would have been made by then.
     await new Promise((resolve) => setTimeout(resolve, 120))
     expect(agent.stats.spares.made).toBe(made)
     expect(agent.stats).toEqual({})

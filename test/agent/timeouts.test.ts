@@ -92,6 +92,7 @@ it('does not count the time for which a response is paused', async () => {
   const { handler, done } = recording('new', {
     head(flow) {
       flow.pause()
+      // After three times the timeout.
       setTimeout(() => flow.resume(), 180)
     },
   })

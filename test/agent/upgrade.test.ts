@@ -697,6 +697,7 @@ describe.each([
   it.each(['peer', 'own'])('lives as long as the socket is open, here until its %s end', async (ending) => {
     const agree = async (socket: Socket): Promise<void> => {
       socket.write(switching())
+      // For so long nothing but the socket keeps the process alive.
       await new Promise((resolve) => setTimeout(resolve, 300))
       if (ending === 'peer') socket.end()
     }

@@ -11,7 +11,6 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Block, blocksOf, documents, read, root } from '../support/markdown.js'
 import { startProxy } from '../support/proxy.js'
-import { isNative } from '../support/transport.js'
 
 const blocks = documents.flatMap(blocksOf)
 const titled = (list: Block[]): [title: string, block: Block][] =>
@@ -107,7 +106,7 @@ describe('js', { timeout: 90_000 }, () => {
     },
   )
 
-  it.skipIf(!isNative)('the first program of the README recycles one socket', async () => {
+  it('the first program of the README recycles one socket', async () => {
     const [first] = blocksOf('README.md').filter(({ language }) => language === 'js')
     const { stdout } = await runBlock(first!)
     expect(stdout.match(/^200 /gm)).toHaveLength(100)

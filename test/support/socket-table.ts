@@ -17,16 +17,21 @@ const portOf = (end: string): number => Number.parseInt(end.slice(end.lastIndexO
 
 /** All sockets with `port` at either end, in whatever state, those that listen apart. */
 export function socketsOn(port: number): SocketRow[] {
-  return ['tcp', 'tcp6']
+  const rows = ['tcp', 'tcp6']
     .flatMap((table) => readFileSync(`/proc/net/${table}`, 'latin1').trim().split('\n').slice(1))
     .map((line) => line.trim().split(/\s+/))
-    .map((fields) => ({
-      localPort: portOf(fields[1]!),
-      remotePort: portOf(fields[2]!),
-      state: fields[3]!,
-      inode: Number(fields[9]),
-    }))
-    .filter(({ localPort, remotePort, state }) => state !== LISTEN && (localPort === port || remotePort === port))
+    .map((fields): [ends: string, row: SocketRow] => [
+      `${fields[1]} ${fields[2]}`,
+      {
+        localPort: portOf(fields[1]!),
+        remotePort: portOf(fields[2]!),
+        state: fields[3]!,
+        inode: Number(fields[9]),
+      },
+    ])
+    .filter(([, { localPort, remotePort, state }]) => state !== LISTEN && (localPort === port || remotePort === port))
+  // The kernel gives out the table in pieces: one that changes meanwhile may name a socket twice.
+  return [...new Map(rows).values()]
 }
 
 /** The inode of the socket that a client on this host connects with, from `localPort` to `port`. */

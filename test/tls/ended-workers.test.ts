@@ -2,7 +2,6 @@
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
 import { Program } from '../support/child.js'
-import { isNative } from '../support/transport.js'
 
 const CONNECTIONS = 150
 /** Before the first look: what a process allocates only once, or for two threads at most. */
@@ -11,7 +10,7 @@ const WORKERS = 8
 /** In bytes. Where they are not freed it is over 40,000, and where their sessions are not, 8,000 more than otherwise. */
 const MOST_PER_CONNECTION = 20_000
 
-it.runIf(isNative)('frees the TLS connections of workers that are terminated', { timeout: 60_000 }, async () => {
+it('frees the TLS connections of workers that are terminated', { timeout: 60_000 }, async () => {
   const server = await Program.from(new URL('../soak/programs/gathering-upstream.ts', import.meta.url))
   const program = await Program.from(new URL('./programs/ended-workers.ts', import.meta.url))
   const upstream = server.start({ args: ['secure'] })

@@ -26,6 +26,7 @@ if (mode === 'idle') {
   }
 } else if (mode === 'read later') {
   const { body } = await request(origin!, { dispatcher: agent })
+  // The response has come by then, and nobody reads it.
   await new Promise((resolve) => setTimeout(resolve, 100))
   console.log((await body.arrayBuffer()).byteLength)
 } else {

@@ -11,5 +11,6 @@ process.once('exit', () => console.log('exit'))
 const { socket } = await upgrade(origin!, { dispatcher: agent, protocol: 'chat' })
 console.log('upgraded')
 socket.on('close', () => console.log('closed'))
-if (ending === 'own') setTimeout(() => socket.destroy(), 100)
+// Unref'd: until then it is the socket that keeps the process alive.
+if (ending === 'own') setTimeout(() => socket.destroy(), 100).unref()
 else socket.resume()
